@@ -1,0 +1,256 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
+    request::Parts,
+};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::{Collect, CollectError, downcast::downcast};
+use crate::{ApiError, BoxBody, BoxError, json::Object};
+
+/// The body of a request on its way to the upstream: bytes, until a layer wants to read it; then
+/// a JSON object, for that layer and all further in; then bytes again.
+///
+/// Layers take a `Request<B>` of any body and pass a `Request<RequestBody>` on. One that is given
+/// a `RequestBody` recognises it, so a stack parses a request once and writes it once. Where
+/// something boxes the body between two layers (axum does at each `Route`), the inner one parses
+/// again: that costs time, is counted as `tower_responses_request_parsed_again_total`, and gives
+/// the same result.
+///
+/// An object that nobody changed leaves as the bytes that came.
+pub struct RequestBody {
+    content: Content,
+}
+
+enum Content {
+    Stream(BoxBody),
+    Object(Object),
+    Frames(VecDeque<Bytes>),
+}
+
+impl RequestBody {
+    /// Takes any body, and a `RequestBody` as it is.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        match downcast::<Self, B>(body) {
+            Ok(body) => body,
+            Err(body) => Self { content: Content::Stream(body.map_err(Into::into).boxed_unsync()) },
+        }
+    }
+
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self::from(Bytes::new())
+    }
+
+    /// The parsed object, if a layer has read the body and nobody has begun to send it.
+    pub fn object_mut(&mut self) -> Option<&mut Object> {
+        match &mut self.content {
+            Content::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Reads the body as a JSON object; at once if it has been read already.
+    ///
+    /// `head` tells what the body claims to be, and notes that it was parsed ([`BodyUse`]). Its
+    /// `content-length` is removed, since an object may change its length: what sends the body
+    /// takes its exact length from [`Body::size_hint`].
+    pub fn read(self, head: &mut Parts, limit: usize) -> ReadObject {
+        let body = match self.content {
+            Content::Object(object) => return ReadObject::done(Ok(object)),
+            Content::Stream(body) => body,
+            Content::Frames(_) => self.boxed_unsync(),
+        };
+        if let Some(refused) = refuse(&head.headers, limit) {
+            return ReadObject::done(Err(refused));
+        }
+        head.headers.remove(CONTENT_LENGTH);
+        let uses = head.extensions.get_or_insert_default::<BodyUse>();
+        uses.parsed += 1;
+        if uses.parsed > 1 {
+            metrics::counter!("tower_responses_request_parsed_again_total").increment(1);
+            tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
+        }
+        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true)) }
+    }
+}
+
+/// How often the body of a request was parsed, as an extension of the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BodyUse {
+    /// 1 in a stack that is composed as it should be.
+    pub parsed: u32,
+}
+
+/// What the headers alone rule out.
+fn refuse(headers: &HeaderMap, limit: usize) -> Option<ReadError> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(kind) = text(CONTENT_TYPE) {
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence != "application/json" && essence != "text/json" && !essence.ends_with("+json") {
+            return Some(ReadError::ContentType(essence));
+        }
+    }
+    if let Some(coding) = text(CONTENT_ENCODING)
+        && !coding.eq_ignore_ascii_case("identity")
+    {
+        return Some(ReadError::ContentEncoding(coding.to_owned()));
+    }
+    // A client that waits for "100 Continue" has sent nothing yet; any other has to be read to
+    // the end before it looks at an answer.
+    let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    (length > Some(limit) && headers.contains_key(EXPECT)).then_some(ReadError::Body(CollectError::TooLarge { limit }))
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self { content: Content::Frames((!bytes.is_empty()).then_some(bytes).into_iter().collect()) }
+    }
+}
+
+impl From<Object> for RequestBody {
+    fn from(object: Object) -> Self {
+        Self { content: Content::Object(object) }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Content::Object(object) = &mut self.content {
+            let object = std::mem::take(object);
+            self.content = Content::Frames(object.into_frames());
+        }
+        match &mut self.content {
+            Content::Stream(body) => Pin::new(body).poll_frame(cx),
+            Content::Frames(frames) => Poll::Ready(frames.pop_front().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Object(_) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Stream(body) => body.is_end_stream(),
+            Content::Frames(frames) => frames.is_empty(),
+            Content::Object(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Stream(body) => body.size_hint(),
+            Content::Frames(frames) => SizeHint::with_exact(frames.iter().map(|frame| frame.len() as u64).sum()),
+            Content::Object(object) => SizeHint::with_exact(object.length() as u64),
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.content {
+            Content::Stream(_) => "RequestBody(stream)",
+            Content::Object(_) => "RequestBody(object)",
+            Content::Frames(_) => "RequestBody(frames)",
+        })
+    }
+}
+
+/// Future of [`RequestBody::read`].
+pub struct ReadObject {
+    state: ReadState,
+}
+
+enum ReadState {
+    Reading(Collect),
+    Done(Option<Result<Object, ReadError>>),
+}
+
+impl ReadObject {
+    fn done(result: Result<Object, ReadError>) -> Self {
+        Self { state: ReadState::Done(Some(result)) }
+    }
+}
+
+impl Future for ReadObject {
+    type Output = Result<Object, ReadError>;
+
+    /// # Panics
+    /// If polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.state {
+            ReadState::Reading(collect) => {
+                let text = ready!(collect.poll(cx));
+                self.state = ReadState::Done(None);
+                Poll::Ready(match text {
+                    Ok(text) => Object::parse(text).map_err(ReadError::Syntax),
+                    Err(error) => Err(ReadError::Body(error)),
+                })
+            }
+            ReadState::Done(result) => Poll::Ready(result.take().expect("polled after it was ready")),
+        }
+    }
+}
+
+impl fmt::Debug for ReadObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadObject").finish_non_exhaustive()
+    }
+}
+
+/// Why a request body could not be read as a JSON object.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Its `content-type` is another.
+    ContentType(String),
+    /// It is compressed, and nothing further out has decompressed it.
+    ContentEncoding(String),
+    /// It is too large or broke off.
+    Body(CollectError),
+    /// It is no JSON, or no object.
+    Syntax(crate::json::SyntaxError),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ContentType(kind) => write!(f, "unsupported content type '{kind}': the body has to be application/json"),
+            Self::ContentEncoding(coding) => write!(f, "unsupported content encoding '{coding}'"),
+            Self::Body(error) => fmt::Display::fmt(error, f),
+            Self::Syntax(error) => write!(f, "the body could not be parsed as a JSON object: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        let message = error.to_string();
+        match error {
+            ReadError::ContentType(_) | ReadError::ContentEncoding(_) => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).code("unsupported_media_type")
+            }
+            ReadError::Body(CollectError::TooLarge { .. }) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, message).code("request_too_large")
+            }
+            ReadError::Body(CollectError::Broken(_)) => Self::bad_request(message).code("incomplete_body"),
+            ReadError::Syntax(_) => Self::bad_request(message).code("invalid_json"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{
+    Value,
+    object::Pieces,
+    scan,
+    value::to_text,
+    write::{Length, Sink},
+};
+
+/// A JSON array, opened one level deep. Elements that nobody touches are written as they came.
+#[derive(Debug, Clone, Default)]
+pub struct Array {
+    source: Bytes,
+    elements: Vec<Element>,
+    changed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Element {
+    value: Value,
+    place: Option<Range<usize>>,
+}
+
+impl Array {
+    /// `[]`.
+    pub fn new() -> Self {
+        Self { source: Bytes::from_static(b"[]"), ..Self::default() }
+    }
+
+    /// Opens text that is known to be JSON; `None` if no array can be made out.
+    pub fn split(text: Bytes) -> Option<Self> {
+        let elements = scan::elements(&text)?
+            .into_iter()
+            .map(|range| Element { value: Value::from_text(text.slice(range.value)), place: Some(range.whole) })
+            .collect();
+        Some(Self { source: text, elements, changed: false })
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// The element at `index`.
+    pub fn get(&self, index: usize) -> Option<&Value> {
+        self.elements.get(index).map(|element| &element.value)
+    }
+
+    /// The elements, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {
+        self.elements.iter().map(|element| &element.value)
+    }
+
+    /// The elements, to be opened and changed. Replace one with [`Array::map`].
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
+        self.elements.iter_mut().map(|element| &mut element.value)
+    }
+
+    /// Puts `value` at the end.
+    pub fn push(&mut self, value: impl Into<Value>) {
+        self.changed = true;
+        self.elements.push(Element { value: value.into(), place: None });
+    }
+
+    /// Asks of each element what is to stand in its place.
+    pub fn map(&mut self, mut edit: impl FnMut(&mut Value) -> Edit) {
+        let mut elements = Vec::with_capacity(self.elements.len());
+        for mut element in std::mem::take(&mut self.elements) {
+            match edit(&mut element.value) {
+                Edit::Keep => elements.push(element),
+                Edit::Replace(values) => {
+                    self.changed = true;
+                    elements.extend(values.into_iter().map(|value| Element { value, place: None }));
+                }
+            }
+        }
+        self.elements = elements;
+    }
+
+    /// The text of the array: what it was opened from, unless something has changed.
+    pub fn text(&self) -> Bytes {
+        if !self.is_changed() {
+            return self.source.clone();
+        }
+        let mut length = Length::default();
+        self.write(&mut length);
+        to_text(length.0, |text| self.write(text))
+    }
+
+    pub(super) fn is_changed(&self) -> bool {
+        self.changed || self.elements.iter().any(|element| element.value.is_changed())
+    }
+
+    pub(super) fn write(&self, sink: &mut impl Sink) {
+        if !self.is_changed() {
+            return sink.slice(self.source.clone());
+        }
+        sink.byte(b'[');
+        let mut pieces = Pieces::new(&self.source);
+        for element in &self.elements {
+            match &element.place {
+                Some(place) if !element.value.is_changed() => pieces.kept(place.clone(), sink),
+                _ => {
+                    pieces.separate(sink);
+                    element.value.write(sink);
+                }
+            }
+        }
+        pieces.flush(sink);
+        sink.byte(b']');
+    }
+}
+
+/// What [`Array::map`] does with an element.
+#[derive(Debug)]
+pub enum Edit {
+    /// It stays, with what was changed inside it.
+    Keep,
+    /// These stand in its place: none removes it.
+    Replace(Vec<Value>),
+}
+
+impl Edit {
+    /// One value stands in the element's place.
+    pub fn with(value: impl Into<Value>) -> Self {
+        Self::Replace(vec![value.into()])
+    }
+
+    /// Nothing stands in the element's place.
+    pub const fn remove() -> Self {
+        Self::Replace(Vec::new())
+    }
+}
+
+impl FromIterator<Value> for Array {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        let elements: Vec<_> = values.into_iter().map(|value| Element { value, place: None }).collect();
+        Self { source: Bytes::from_static(b"[]"), changed: !elements.is_empty(), elements }
+    }
+}

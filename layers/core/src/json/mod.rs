@@ -1,0 +1,66 @@
+//! JSON that is opened only where it is read or changed.
+//!
+//! Bodies and events pass through a gateway nearly as they came. So text is checked once, split
+//! one level deep where somebody looks, and what nobody changes is written as the very bytes
+//! that were received: unknown members, the spelling of numbers, the order of keys.
+//!
+//! ```
+//! use tower_responses_core::json::Object;
+//!
+//! let mut body = Object::parse(r#"{ "model": "a", "x": 1.0e+2, "input": [ {"id":1}, 2 ] }"#.into()).unwrap();
+//! assert_eq!(body.get_str("model").as_deref(), Some("a"));
+//! body.set("model", "b");
+//! assert_eq!(body.text(), r#"{"model":"b", "x": 1.0e+2, "input": [ {"id":1}, 2 ] }"#);
+//! ```
+
+mod array;
+mod object;
+pub(crate) mod scan;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+pub use self::{
+    array::{Array, Edit},
+    object::Object,
+    value::Value,
+};
+
+/// Why text is not the JSON that was wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError(String);
+
+impl SyntaxError {
+    fn not_an_object() -> Self {
+        Self("the JSON value is not an object".to_owned())
+    }
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// The one place where text from outside is checked.
+#[allow(clippy::disallowed_methods, reason = "this is where parsing belongs")]
+fn validate(text: &[u8]) -> Result<(), SyntaxError> {
+    let text = std::str::from_utf8(text).map_err(|error| SyntaxError(error.to_string()))?;
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(SyntaxError(error.to_string())),
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that decodes")]
+fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(text)
+}

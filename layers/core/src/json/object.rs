@@ -1,0 +1,227 @@
+use std::{borrow::Cow, ops::Range};
+
+use bytes::Bytes;
+
+use super::{
+    SyntaxError, Value, scan, value::to_text,
+    write::{Length, Rope, Sink},
+};
+
+/// A JSON object, opened one level deep.
+///
+/// Members that nobody touches are written as they came: their spelling, their order, the space
+/// around them. Where a name occurs more than once the last one counts, as it does for the model
+/// servers.
+#[derive(Debug, Clone, Default)]
+pub struct Object {
+    source: Bytes,
+    members: Vec<Member>,
+    changed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    /// With its quotes.
+    key: Bytes,
+    value: Value,
+    /// Where the whole member stands in `source`, from separator to separator.
+    place: Option<Range<usize>>,
+}
+
+impl Object {
+    /// `{}`.
+    pub fn new() -> Self {
+        Self { source: Bytes::from_static(b"{}"), members: Vec::new(), changed: false }
+    }
+
+    /// Checks that `text` is JSON and opens it.
+    ///
+    /// # Errors
+    /// Where `text` is not UTF-8, not JSON, or no object.
+    pub fn parse(text: Bytes) -> Result<Self, SyntaxError> {
+        super::validate(&text)?;
+        Self::split(text).ok_or_else(SyntaxError::not_an_object)
+    }
+
+    /// Opens text that is known to be JSON, or that passes as it is where it turns out not to be.
+    /// `None` if no object can be made out.
+    pub fn split(text: Bytes) -> Option<Self> {
+        let mut ranges = scan::Members::new(&text);
+        let mut members = Vec::new();
+        for range in &mut ranges {
+            members.push(Member {
+                key: text.slice(range.key),
+                value: Value::from_text(text.slice(range.value)),
+                place: Some(range.whole),
+            });
+        }
+        ranges.closed().then_some(())?;
+        Some(Self { source: text, members, changed: false })
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.members.iter().rposition(|member| scan::key_is(&member.key, name))
+    }
+
+    /// The member called `name`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.position(name).map(|at| &self.members[at].value)
+    }
+
+    /// The member called `name`, to be changed or opened.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.position(name).map(|at| &mut self.members[at].value)
+    }
+
+    /// The member called `name`, if it is a string.
+    pub fn get_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name)?.as_str()
+    }
+
+    /// The member called `name`, opened, if it is an object.
+    pub fn object_mut(&mut self, name: &str) -> Option<&mut Object> {
+        self.get_mut(name)?.as_object_mut()
+    }
+
+    /// The member called `name`, opened, if it is an array.
+    pub fn array_mut(&mut self, name: &str) -> Option<&mut super::Array> {
+        self.get_mut(name)?.as_array_mut()
+    }
+
+    /// Whether there is a member called `name` that is not `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &Value)> {
+        self.members.iter().map(|member| (scan::decode_string(&member.key).unwrap_or_default(), &member.value))
+    }
+
+    /// Gives the member called `name` this value, in its place if it was there, else at the end.
+    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.changed = true;
+        let value = value.into();
+        let Some(at) = self.position(name) else {
+            let key = serde_json::to_vec(name).unwrap_or_default().into();
+            self.members.push(Member { key, value, place: None });
+            return;
+        };
+        let last = &mut self.members[at];
+        last.value = value;
+        last.place = None;
+        let mut index = 0;
+        self.members.retain(|member| {
+            index += 1;
+            index > at || !scan::key_is(&member.key, name)
+        });
+    }
+
+    /// Removes every member called `name` and gives the one that counted.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let at = self.position(name)?;
+        self.changed = true;
+        let removed = self.members[at].value.clone();
+        self.members.retain(|member| !scan::key_is(&member.key, name));
+        Some(removed)
+    }
+
+    /// Keeps the members of which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
+        let before = self.members.len();
+        self.members.retain(|member| keep(&scan::decode_string(&member.key).unwrap_or_default(), &member.value));
+        self.changed |= self.members.len() != before;
+    }
+
+    /// The text of the object: what it was opened from, unless something has changed.
+    pub fn text(&self) -> Bytes {
+        if self.is_changed() { to_text(self.length(), |text| self.write(text)) } else { self.source.clone() }
+    }
+
+    /// Whether the text differs from what the object was opened from.
+    pub fn is_changed(&self) -> bool {
+        self.changed || self.members.iter().any(|member| member.value.is_changed())
+    }
+
+    /// The bytes that the text takes.
+    pub(crate) fn length(&self) -> usize {
+        let mut length = Length::default();
+        self.write(&mut length);
+        length.0
+    }
+
+    pub(crate) fn into_frames(self) -> std::collections::VecDeque<Bytes> {
+        let mut rope = Rope::default();
+        self.write(&mut rope);
+        rope.into_frames()
+    }
+
+    pub(super) fn write(&self, sink: &mut impl Sink) {
+        if !self.is_changed() {
+            return sink.slice(self.source.clone());
+        }
+        sink.byte(b'{');
+        let mut pieces = Pieces::new(&self.source);
+        for member in &self.members {
+            match &member.place {
+                Some(place) if !member.value.is_changed() => pieces.kept(place.clone(), sink),
+                _ => {
+                    pieces.separate(sink);
+                    sink.slice(member.key.clone());
+                    sink.byte(b':');
+                    member.value.write(sink);
+                }
+            }
+        }
+        pieces.flush(sink);
+        sink.byte(b'}');
+    }
+}
+
+/// Writes the parts of an object or an array, neighbours that are kept as one slice.
+pub(super) struct Pieces<'a> {
+    source: &'a Bytes,
+    run: Option<Range<usize>>,
+    first: bool,
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(source: &'a Bytes) -> Self {
+        Self { source, run: None, first: true }
+    }
+
+    pub(super) fn kept(&mut self, place: Range<usize>, sink: &mut impl Sink) {
+        match &mut self.run {
+            // What lies between two neighbours is their comma.
+            Some(run) if run.end + 1 == place.start => run.end = place.end,
+            _ => {
+                self.separate(sink);
+                self.run = Some(place);
+            }
+        }
+    }
+
+    /// Ends the run and puts the comma before what comes next.
+    pub(super) fn separate(&mut self, sink: &mut impl Sink) {
+        self.flush(sink);
+        if !std::mem::take(&mut self.first) {
+            sink.byte(b',');
+        }
+    }
+
+    pub(super) fn flush(&mut self, sink: &mut impl Sink) {
+        if let Some(run) = self.run.take() {
+            sink.slice(self.source.slice(run));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Finding the parts of JSON text without decoding them.
+//!
+//! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
+//! anything else it answers `None` or a wrong range, and it never panics.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+/// The ranges of one member: its key with the quotes, its value, and all from the separator
+/// before it to the separator after it.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberRange {
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Range<usize>,
+    pub(crate) whole: Range<usize>,
+}
+
+/// The ranges of one element of an array.
+#[derive(Debug, Clone)]
+pub(crate) struct ElementRange {
+    pub(crate) value: Range<usize>,
+    pub(crate) whole: Range<usize>,
+}
+
+pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// The end of the string whose opening quote is at `at`.
+fn skip_string(text: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The end of the value that starts at `at`.
+pub(crate) fn skip_value(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'"' => skip_string(text, at),
+        b'{' | b'[' => skip_compound(text, at),
+        _ => {
+            let rest = &text[at..];
+            let length = rest
+                .iter()
+                .position(|b| matches!(b, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
+                .unwrap_or(rest.len());
+            (length > 0).then_some(at + length)
+        }
+    }
+}
+
+fn skip_compound(text: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    loop {
+        match text.get(at)? {
+            b'"' => {
+                at = skip_string(text, at)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+/// The members of the object that is `text`, in order.
+pub(crate) struct Members<'a> {
+    text: &'a [u8],
+    at: usize,
+    state: State,
+}
+
+#[derive(PartialEq)]
+enum State {
+    Start,
+    Inside,
+    Closed,
+    Broken,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: skip_space(text, 0), state: State::Start }
+    }
+
+    /// Whether the object was read to its closing brace.
+    pub(crate) fn closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn member(&mut self) -> Option<MemberRange> {
+        let text = self.text;
+        let start = self.at + 1;
+        let key = skip_space(text, start);
+        match (text.get(self.at)?, text.get(key)?, &self.state) {
+            (b'{', b'}', State::Start) => {
+                self.state = State::Closed;
+                return None;
+            }
+            (b'{', b'"', State::Start) | (b',', b'"', State::Inside) => {}
+            _ => return None,
+        }
+        let key_end = skip_string(text, key)?;
+        let colon = skip_space(text, key_end);
+        if text.get(colon)? != &b':' {
+            return None;
+        }
+        let value = skip_space(text, colon + 1);
+        let value_end = skip_value(text, value)?;
+        let end = skip_space(text, value_end);
+        self.state = if text.get(end)? == &b'}' { State::Closed } else { State::Inside };
+        self.at = end;
+        Some(MemberRange { key: key..key_end, value: value..value_end, whole: start..end })
+    }
+}
+
+impl Iterator for Members<'_> {
+    type Item = MemberRange;
+
+    fn next(&mut self) -> Option<MemberRange> {
+        if matches!(self.state, State::Closed | State::Broken) {
+            return None;
+        }
+        let member = self.member();
+        if member.is_none() && self.state != State::Closed {
+            self.state = State::Broken;
+        }
+        member
+    }
+}
+
+/// The elements of the array that is `text`, in order; the flag says whether it was closed.
+pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
+    let mut at = skip_space(text, 0);
+    if text.get(at)? != &b'[' {
+        return None;
+    }
+    let mut elements = Vec::new();
+    if text.get(skip_space(text, at + 1))? == &b']' {
+        return Some(elements);
+    }
+    loop {
+        let value = skip_space(text, at + 1);
+        let value_end = skip_value(text, value)?;
+        let end = skip_space(text, value_end);
+        elements.push(ElementRange { value: value..value_end, whole: at + 1..end });
+        match text.get(end)? {
+            b',' => at = end,
+            b']' => return Some(elements),
+            _ => return None,
+        }
+    }
+}
+
+/// Whether the key text (with its quotes) spells `name`.
+pub(crate) fn key_is(key: &[u8], name: &str) -> bool {
+    let Some(inner) = key.get(1..key.len().saturating_sub(1)) else { return false };
+    if inner.contains(&b'\\') {
+        serde_json::from_slice::<String>(key).is_ok_and(|key| key == name)
+    } else {
+        inner == name.as_bytes()
+    }
+}
+
+/// The text of the first member called `name` of the object that is `text`.
+pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let member = Members::new(text).find(|member| key_is(&text[member.key.clone()], name))?;
+    Some(&text[member.value])
+}
+
+/// Decodes a JSON string; `None` for any other value.
+pub(crate) fn decode_string(text: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+    let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if inner.contains(&b'\\') {
+        // A lone surrogate is JSON but no text; whoever reads it as text gets the replacement.
+        return match serde_json::from_slice::<String>(text) {
+            Ok(decoded) => Some(decoded.into()),
+            Err(_) => None,
+        };
+    }
+    std::str::from_utf8(inner).ok().map(Into::into)
+}

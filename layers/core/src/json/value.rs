@@ -1,0 +1,238 @@
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Array, Object, SyntaxError, scan, write::Sink};
+
+/// A JSON value: text until somebody looks inside.
+///
+/// Cloning a value shares its text.
+#[derive(Debug, Clone)]
+pub struct Value(Repr);
+
+#[derive(Debug, Clone)]
+enum Repr {
+    Text(Bytes),
+    Object(Box<Object>),
+    Array(Box<Array>),
+}
+
+impl Value {
+    /// The value that `text` spells, which has to be the text of one JSON value, without space
+    /// around it. This is not checked: use [`Value::parse`] for text from outside.
+    pub fn from_text(text: impl Into<Bytes>) -> Self {
+        Self(Repr::Text(text.into()))
+    }
+
+    /// Checks that `text` is one JSON value.
+    ///
+    /// # Errors
+    /// Where `text` is not UTF-8 or not JSON.
+    pub fn parse(text: Bytes) -> Result<Self, SyntaxError> {
+        super::validate(&text)?;
+        let start = scan::skip_space(&text, 0);
+        let end = text.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(start, |last| last + 1);
+        Ok(Self::from_text(text.slice(start..end)))
+    }
+
+    /// A JSON string.
+    pub fn string(text: &str) -> Self {
+        Self::serialize(&text)
+    }
+
+    /// `null`.
+    pub const fn null() -> Self {
+        Self(Repr::Text(Bytes::from_static(b"null")))
+    }
+
+    /// `true` or `false`.
+    pub const fn bool(value: bool) -> Self {
+        Self(Repr::Text(Bytes::from_static(if value { b"true" } else { b"false" })))
+    }
+
+    /// Whatever serde makes of `value`; `null` if that fails, as it does only for maps whose keys
+    /// are no strings.
+    pub fn serialize<T: Serialize + ?Sized>(value: &T) -> Self {
+        serde_json::to_vec(value).map_or_else(|_| Self::null(), Self::from_text)
+    }
+
+    /// Decodes the value.
+    ///
+    /// # Errors
+    /// Where the value does not have the shape of `T`.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        super::decode(&self.text())
+    }
+
+    fn first_byte(&self) -> u8 {
+        match &self.0 {
+            Repr::Text(text) => text.first().copied().unwrap_or(b'n'),
+            Repr::Object(_) => b'{',
+            Repr::Array(_) => b'[',
+        }
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(&self) -> bool {
+        self.first_byte() == b'{'
+    }
+
+    /// Whether this is an array.
+    pub fn is_array(&self) -> bool {
+        self.first_byte() == b'['
+    }
+
+    /// Whether this is a string.
+    pub fn is_string(&self) -> bool {
+        self.first_byte() == b'"'
+    }
+
+    /// Whether this is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.0, Repr::Text(text) if &text[..] == b"null")
+    }
+
+    /// `true`, `false`, or `None` for anything else.
+    pub fn as_bool(&self) -> Option<bool> {
+        match &self.0 {
+            Repr::Text(text) if &text[..] == b"true" => Some(true),
+            Repr::Text(text) if &text[..] == b"false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match &self.0 {
+            Repr::Text(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The string, decoded; `None` for any other value and for one with a lone surrogate.
+    pub fn as_str(&self) -> Option<Cow<'_, str>> {
+        match &self.0 {
+            Repr::Text(text) => scan::decode_string(text),
+            _ => None,
+        }
+    }
+
+    /// The object, opened one level deep; `None` for any other value.
+    pub fn as_object_mut(&mut self) -> Option<&mut Object> {
+        if let Repr::Text(text) = &self.0 {
+            self.0 = Repr::Object(Box::new(Object::split(text.clone())?));
+        }
+        match &mut self.0 {
+            Repr::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The array, opened one level deep; `None` for any other value.
+    pub fn as_array_mut(&mut self) -> Option<&mut Array> {
+        if let Repr::Text(text) = &self.0 {
+            self.0 = Repr::Array(Box::new(Array::split(text.clone())?));
+        }
+        match &mut self.0 {
+            Repr::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The member called `name`, if this is an object that has one: found without opening the
+    /// object, and shared. Of members that bear the same name an object still in text gives the
+    /// first.
+    pub fn member(&self, name: &str) -> Option<Value> {
+        match &self.0 {
+            Repr::Text(text) => scan::find(text, name).map(|found| Self::from_text(text.slice_ref(found))),
+            Repr::Object(object) => object.get(name).cloned(),
+            Repr::Array(_) => None,
+        }
+    }
+
+    /// The member called `name`, decoded, if it is a string.
+    pub fn member_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        match &self.0 {
+            Repr::Text(text) => scan::decode_string(scan::find(text, name)?),
+            Repr::Object(object) => object.get_str(name),
+            Repr::Array(_) => None,
+        }
+    }
+
+    /// The elements, if this is an array: found without opening it, and shared.
+    pub fn elements(&self) -> Option<Vec<Value>> {
+        match &self.0 {
+            Repr::Text(text) => Some(
+                scan::elements(text)?
+                    .into_iter()
+                    .map(|element| Self::from_text(text.slice(element.value)))
+                    .collect(),
+            ),
+            Repr::Array(array) => Some(array.iter().cloned().collect()),
+            Repr::Object(_) => None,
+        }
+    }
+
+    /// The text of the value. Costs a copy only where something has changed.
+    pub fn text(&self) -> Bytes {
+        match &self.0 {
+            Repr::Text(text) => text.clone(),
+            Repr::Object(object) => object.text(),
+            Repr::Array(array) => array.text(),
+        }
+    }
+
+    pub(super) fn is_changed(&self) -> bool {
+        match &self.0 {
+            Repr::Text(_) => false,
+            Repr::Object(object) => object.is_changed(),
+            Repr::Array(array) => array.is_changed(),
+        }
+    }
+
+    pub(super) fn write(&self, sink: &mut impl Sink) {
+        match &self.0 {
+            Repr::Text(text) => sink.slice(text.clone()),
+            Repr::Object(object) => object.write(sink),
+            Repr::Array(array) => array.write(sink),
+        }
+    }
+}
+
+/// Values are equal if their texts are.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::string(text)
+    }
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        Self(Repr::Object(Box::new(object)))
+    }
+}
+
+impl From<Array> for Value {
+    fn from(array: Array) -> Self {
+        Self(Repr::Array(Box::new(array)))
+    }
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(value: serde_json::Value) -> Self {
+        Self::serialize(&value)
+    }
+}
+
+pub(super) fn to_text(length: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut text = BytesMut::with_capacity(length);
+    write(&mut text);
+    text.freeze()
+}

@@ -1,0 +1,74 @@
+//! Writing JSON that is mostly slices of what came in.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Where JSON is written to.
+pub(crate) trait Sink {
+    fn byte(&mut self, byte: u8);
+    fn slice(&mut self, slice: Bytes);
+}
+
+/// Only counts.
+#[derive(Debug, Default)]
+pub(crate) struct Length(pub(crate) usize);
+
+impl Sink for Length {
+    fn byte(&mut self, _: u8) {
+        self.0 += 1;
+    }
+
+    fn slice(&mut self, slice: Bytes) {
+        self.0 += slice.len();
+    }
+}
+
+/// Below this a piece is copied beside its neighbours: a frame of its own costs more than that.
+const COPY_BELOW: usize = 4096;
+
+/// Pieces of text, small ones joined, large ones shared with where they came from.
+#[derive(Debug, Default)]
+pub(crate) struct Rope {
+    done: VecDeque<Bytes>,
+    open: BytesMut,
+}
+
+impl Rope {
+    pub(crate) fn into_frames(mut self) -> VecDeque<Bytes> {
+        self.flush();
+        self.done
+    }
+
+    fn flush(&mut self) {
+        if !self.open.is_empty() {
+            self.done.push_back(self.open.split().freeze());
+        }
+    }
+}
+
+impl Sink for Rope {
+    fn byte(&mut self, byte: u8) {
+        self.open.put_u8(byte);
+    }
+
+    fn slice(&mut self, slice: Bytes) {
+        if slice.len() < COPY_BELOW {
+            self.open.extend_from_slice(&slice);
+        } else {
+            self.flush();
+            self.done.push_back(slice);
+        }
+    }
+}
+
+/// One buffer.
+impl Sink for BytesMut {
+    fn byte(&mut self, byte: u8) {
+        self.put_u8(byte);
+    }
+
+    fn slice(&mut self, slice: Bytes) {
+        self.extend_from_slice(&slice);
+    }
+}

@@ -1,0 +1,177 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    response::Parts,
+};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{Limits, RewriteResponse};
+use crate::{
+    ApiError, BoxError, ResponseBody,
+    body::{Collect, CollectError},
+    json::Object,
+};
+
+pin_project! {
+    /// Waits for a response and changes it: for a service that has no need to read the request.
+    pub struct ResponseFuture<F, R> {
+        #[pin]
+        future: F,
+        rewrite: Option<R>,
+        limits: Limits,
+        body: Option<RewriteResponseBody<R>>,
+    }
+}
+
+impl<F, R> ResponseFuture<F, R> {
+    /// With `None` the response passes as it comes.
+    pub fn new(future: F, rewrite: Option<R>, limits: Limits) -> Self {
+        Self { future, rewrite, limits, body: None }
+    }
+}
+
+impl<F, R, ResBody, E> Future for ResponseFuture<F, R>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    R: RewriteResponse + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.body.is_none() {
+            let response = ready!(this.future.poll(cx))?.map(ResponseBody::new);
+            let Some(rewrite) = this.rewrite.take() else { return Poll::Ready(Ok(response)) };
+            *this.body = Some(RewriteResponseBody::new(response, rewrite, *this.limits));
+        }
+        match this.body {
+            Some(body) => body.poll(cx).map(Ok),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F, R> fmt::Debug for ResponseFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Changes a response that is there: a stream from its first event on, an object once it has
+/// been read.
+pub struct RewriteResponseBody<R> {
+    step: Step<R>,
+}
+
+enum Step<R> {
+    Ready(Option<Response<ResponseBody>>),
+    Reading { head: Option<Parts>, collect: Collect, rewrite: R },
+}
+
+impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
+    /// Begins with a response whose head has come.
+    pub fn new(response: Response<ResponseBody>, mut rewrite: R, limits: Limits) -> Self {
+        let (mut head, body) = response.into_parts();
+        rewrite.head(&mut head);
+        let step = match Shape::of(&head.headers) {
+            Shape::Events => {
+                head.headers.remove(CONTENT_LENGTH);
+                let body = body.with_filter(Box::new(rewrite), limits.response);
+                Step::Ready(Some(Response::from_parts(head, body)))
+            }
+            Shape::Object => match body.into_object(limits.response) {
+                Ok(object) => Step::Ready(Some(finish(head, *object, rewrite))),
+                Err(collect) => Step::Reading { head: Some(head), collect, rewrite },
+            },
+            Shape::Other => Step::Ready(Some(Response::from_parts(head, body))),
+        };
+        Self { step }
+    }
+
+    /// The changed response.
+    ///
+    /// # Panics
+    /// If polled again after it was ready.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<ResponseBody>> {
+        if let Step::Reading { head, collect, rewrite: _ } = &mut self.step {
+            let text = ready!(collect.poll(cx));
+            let head = head.take().expect("polled after it was ready");
+            let Step::Reading { rewrite, .. } = std::mem::replace(&mut self.step, Step::Ready(None)) else {
+                unreachable!("it was reading")
+            };
+            return Poll::Ready(match text {
+                Ok(text) => match Object::parse(text.clone()) {
+                    Ok(object) => finish(head, object, rewrite),
+                    // Not what the header says: none of ours to judge.
+                    Err(_) => Response::from_parts(head, text.into()),
+                },
+                Err(error) => unreadable(&error).into_response(),
+            });
+        }
+        match &mut self.step {
+            Step::Ready(response) => Poll::Ready(response.take().expect("polled after it was ready")),
+            Step::Reading { .. } => Poll::Pending,
+        }
+    }
+}
+
+fn finish<R: RewriteResponse>(mut head: Parts, mut object: Object, mut rewrite: R) -> Response<ResponseBody> {
+    match rewrite.object(&mut head, &mut object) {
+        Ok(()) => {
+            head.headers.remove(CONTENT_LENGTH);
+            Response::from_parts(head, object.into())
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn unreadable(error: &CollectError) -> ApiError {
+    let message = match error {
+        CollectError::TooLarge { limit } => {
+            format!("the upstream's answer is larger than the {limit} bytes that are read of it")
+        }
+        CollectError::Broken(error) => format!("the upstream's answer broke off: {error}"),
+    };
+    ApiError::new(StatusCode::BAD_GATEWAY, message).code("upstream_error")
+}
+
+/// What a response carries, by its headers.
+enum Shape {
+    Events,
+    Object,
+    Other,
+}
+
+impl Shape {
+    fn of(headers: &HeaderMap) -> Self {
+        if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Self::Other;
+        }
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("text/event-stream") {
+            Self::Events
+        } else if essence.eq_ignore_ascii_case("application/json") {
+            Self::Object
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl<R> fmt::Debug for RewriteResponseBody<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RewriteResponseBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use memchr::memchr2;
+
+use crate::json::{Object, Value, scan};
+
+/// One server-sent event.
+///
+/// It is text until somebody looks inside, and leaves as the very bytes that came if nobody
+/// changed it.
+#[derive(Debug, Clone)]
+pub struct Event {
+    text: Bytes,
+    data: Bytes,
+    kind: Kind,
+    object: Option<Box<Object>>,
+    replaced: bool,
+}
+
+/// The type of an event, without an allocation for text that lies in the event.
+#[derive(Debug, Clone)]
+struct Kind(Bytes);
+
+impl Event {
+    /// The event that `text` spells: its lines and the blank line after them.
+    pub fn from_text(text: Bytes) -> Self {
+        let mut data: Option<Cow<'_, [u8]>> = None;
+        let mut name: Option<&[u8]> = None;
+        for (field, value) in Fields::new(&text) {
+            match (field, &mut data) {
+                (b"data", None) => data = Some(Cow::Borrowed(value)),
+                (b"data", Some(joined)) => {
+                    let joined = joined.to_mut();
+                    joined.push(b'\n');
+                    joined.extend_from_slice(value);
+                }
+                (b"event", _) => name = Some(value),
+                _ => {}
+            }
+        }
+        let data = match data {
+            Some(Cow::Borrowed(data)) => text.slice_ref(data),
+            Some(Cow::Owned(data)) => data.into(),
+            None => Bytes::new(),
+        };
+        let kind = match scan::find(&data, "type").and_then(scan::decode_string) {
+            Some(Cow::Borrowed(kind)) => data.slice_ref(kind.as_bytes()),
+            Some(Cow::Owned(kind)) => kind.into(),
+            None => name.map_or_else(Bytes::new, |name| text.slice_ref(name)),
+        };
+        Self { text, data, kind: Kind(kind), object: None, replaced: false }
+    }
+
+    /// A new event with this JSON. It gets its `sequence_number` when it leaves, if the stream
+    /// numbers its events.
+    pub fn new(object: Object) -> Self {
+        let kind = object.get_str("type").map_or_else(Bytes::new, |kind| Bytes::copy_from_slice(kind.as_bytes()));
+        Self {
+            text: Bytes::new(),
+            data: Bytes::new(),
+            kind: Kind(kind),
+            object: Some(Box::new(object)),
+            replaced: true,
+        }
+    }
+
+    /// The type: the JSON's `type`, or the `event:` line where the JSON has none. Empty where
+    /// there is neither, as with a comment or `[DONE]`.
+    pub fn kind(&self) -> &str {
+        std::str::from_utf8(&self.kind.0).unwrap_or_default()
+    }
+
+    /// What the `data:` lines hold, as it came.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// Whether this is nothing but comments or blank lines.
+    pub fn is_comment(&self) -> bool {
+        self.data.is_empty() && self.object.is_none()
+    }
+
+    /// The JSON, opened one level deep; `None` if it is no object.
+    pub fn object_mut(&mut self) -> Option<&mut Object> {
+        if self.object.is_none() {
+            self.object = Some(Box::new(Object::split(self.data.clone())?));
+        }
+        self.object.as_deref_mut()
+    }
+
+    /// The member called `name` of the JSON, without opening it.
+    pub fn member(&self, name: &str) -> Option<Value> {
+        match &self.object {
+            Some(object) => object.get(name).cloned(),
+            None => scan::find(&self.data, name).map(|found| Value::from_text(self.data.slice_ref(found))),
+        }
+    }
+
+    /// The string called `name` of the JSON, without opening it.
+    pub fn member_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        match &self.object {
+            Some(object) => object.get_str(name),
+            None => scan::decode_string(scan::find(&self.data, name)?),
+        }
+    }
+
+    /// Gives the event another type, in its JSON and in its `event:` line.
+    pub fn set_kind(&mut self, kind: &str) {
+        self.kind = Kind(Bytes::copy_from_slice(kind.as_bytes()));
+        if let Some(object) = self.object_mut() {
+            object.set("type", kind);
+        }
+        self.replaced = true;
+    }
+
+    /// The number of the event in its stream.
+    pub fn sequence_number(&self) -> Option<i64> {
+        self.member("sequence_number")?.as_i64()
+    }
+
+    /// Whether the event was made here, and not received.
+    pub(super) fn is_ours(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether the event differs from what came.
+    pub fn is_changed(&self) -> bool {
+        self.replaced || self.object.as_ref().is_some_and(|object| object.is_changed())
+    }
+
+    /// The JSON as it will leave: the data of the SSE event, the text of a WebSocket frame.
+    pub fn into_data(self) -> Bytes {
+        match self.object {
+            Some(object) if self.replaced || object.is_changed() => object.text(),
+            _ => self.data,
+        }
+    }
+
+    /// The event as it will leave over SSE.
+    pub fn into_text(self) -> Bytes {
+        if !self.is_changed() {
+            return self.text;
+        }
+        let object = self.object.map_or(self.data, |object| object.text());
+        let end: &[u8] = if self.text.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
+        let mut out = BytesMut::with_capacity(self.kind.0.len() + object.len() + 24);
+        let named = self.text.is_empty() || Fields::new(&self.text).any(|(field, _)| field == b"event");
+        if named && !self.kind.0.is_empty() {
+            out.put_slice(b"event: ");
+            out.put_slice(&self.kind.0);
+            out.put_slice(end);
+        }
+        for (field, value) in Fields::new(&self.text) {
+            if field != b"event" && field != b"data" {
+                out.put_slice(field);
+                out.put_slice(b": ");
+                out.put_slice(value);
+                out.put_slice(end);
+            }
+        }
+        out.put_slice(b"data: ");
+        out.put_slice(&object);
+        out.put_slice(end);
+        out.put_slice(end);
+        out.freeze()
+    }
+}
+
+/// Field names and values of the lines of an event; a comment has an empty name.
+struct Fields<'a> {
+    text: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        // A stream may open with a byte order mark.
+        Self { text: text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text) }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.text.is_empty() {
+                return None;
+            }
+            let end = memchr2(b'\n', b'\r', self.text).unwrap_or(self.text.len());
+            let line = &self.text[..end];
+            self.text = self.text.get(end + 1..).unwrap_or_default();
+            if line.is_empty() {
+                continue;
+            }
+            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+            let value = line.get(colon + 1..).unwrap_or_default();
+            return Some((&line[..colon], value.strip_prefix(b" ").unwrap_or(value)));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    task::{Context, Poll},
+};
+
+use super::Event;
+use crate::BoxError;
+
+/// Looks at the events of one stream, in order, and says what goes on towards the client.
+///
+/// Several filters share one stream: it is split once, each event is opened once, and what the
+/// inner filter lets go on is what the next one sees.
+pub trait EventFilter: Send {
+    /// Takes one event. What is pushed into `next` goes on; nothing else does. An event that was
+    /// left alone goes on as the bytes that came.
+    fn event(&mut self, event: Event, next: &mut Events);
+
+    /// Asked after each event and each end, before anything else happens in the stream: what the
+    /// filter holds back until something outside is done (a write to a store) goes on from here.
+    /// The stream stands still while this is pending.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
+        let _ = (cx, next);
+        Poll::Ready(())
+    }
+
+    /// Asked whenever the upstream is silent. A filter with a timer pushes here what the silence
+    /// calls for, answers `Ready` and is asked again. It answers `Pending` if there is nothing
+    /// to do, having registered to be woken if there will be.
+    fn poll_silence(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
+        let _ = (cx, next);
+        Poll::Pending
+    }
+
+    /// Takes the end of the upstream's stream, which comes once. A filter that makes up for a
+    /// broken end pushes events and answers [`StreamEnd::Clean`].
+    fn end(&mut self, end: StreamEnd, next: &mut Events) -> StreamEnd {
+        let _ = next;
+        end
+    }
+
+    /// Whether the client has all that it will get. Then its body ends here, and the upstream's
+    /// is read on for what is already there, so that its connection can be used again.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    /// Once some filter [is done](Self::is_done) and the upstream's body has not ended with what
+    /// was there: ready when it has been waited for long enough.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Ready(())
+    }
+}
+
+/// How an upstream's stream ended.
+#[derive(Debug)]
+pub enum StreamEnd {
+    /// Without an error; whether all was said is another matter.
+    Clean,
+    /// With an error of the connection or of the body.
+    Broken(BoxError),
+}
+
+/// Events on their way from one filter to the next.
+#[derive(Default)]
+pub struct Events {
+    pub(super) queue: VecDeque<Step>,
+}
+
+/// What stands in the queue between two filters.
+#[derive(Debug)]
+pub(super) enum Step {
+    Event(Event),
+    /// A numbered event that goes no further: those after it move up.
+    Gap,
+}
+
+impl Events {
+    /// Lets an event go on.
+    pub fn push(&mut self, event: Event) {
+        self.queue.push_back(Step::Event(event));
+    }
+
+    /// Lets an event go no further; the numbers of later events close the gap.
+    pub fn drop_event(&mut self, event: &Event) {
+        if !event.is_comment() {
+            self.queue.push_back(Step::Gap);
+        }
+    }
+
+    /// The events that stand here, for tests of a filter alone.
+    pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.queue.drain(..).filter_map(|step| match step {
+            Step::Event(event) => Some(event),
+            Step::Gap => None,
+        })
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.queue).finish()
+    }
+}

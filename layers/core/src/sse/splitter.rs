@@ -1,0 +1,134 @@
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+
+/// Cuts a byte stream into server-sent events, each with the blank line that ends it.
+///
+/// Sans-IO: chunks go in, events come out. Lines may end with LF, CRLF or CR; the same bytes give
+/// the same events however they are cut into chunks. An event that lies within one chunk is a
+/// slice of it; only one that spans chunks is copied.
+///
+/// ```
+/// use tower_responses_core::sse::Splitter;
+///
+/// let mut splitter = Splitter::new(1024);
+/// splitter.push("data: 1\n\ndata: ".into());
+/// assert_eq!(splitter.next().unwrap().unwrap(), "data: 1\n\n");
+/// assert!(splitter.next().is_none());
+/// splitter.push("2\r\n\r\n\n".into());
+/// assert_eq!(splitter.next().unwrap().unwrap(), "data: 2\r\n\r\n");
+/// assert_eq!(splitter.next().unwrap().unwrap(), "\n");
+/// ```
+#[derive(Debug)]
+pub struct Splitter {
+    chunk: Bytes,
+    /// The start of an event whose end is in none of the chunks so far.
+    partial: BytesMut,
+    lines: Lines,
+    max_event: usize,
+}
+
+/// More bytes without the end of an event than the splitter was told to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTooLarge;
+
+impl std::fmt::Display for EventTooLarge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event of the stream is larger than the limit")
+    }
+}
+
+impl std::error::Error for EventTooLarge {}
+
+/// Where the scanner stands between two bytes.
+#[derive(Debug)]
+struct Lines {
+    at_line_start: bool,
+    /// The last byte was a CR, which an LF may still belong to; `Some(true)` if it ended a blank line.
+    after_cr: Option<bool>,
+}
+
+impl Lines {
+    const START: Self = Self { at_line_start: true, after_cr: None };
+
+    /// The number of bytes up to the end of the event, if it is in `text`.
+    fn find_end(&mut self, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < text.len() {
+            if let Some(blank) = self.after_cr.take() {
+                if text[at] == b'\n' {
+                    at += 1;
+                }
+                if blank {
+                    return Some(at);
+                }
+                continue;
+            }
+            let Some(end) = memchr2(b'\n', b'\r', &text[at..]).map(|offset| at + offset) else {
+                self.at_line_start = false;
+                return None;
+            };
+            let blank = self.at_line_start && end == at;
+            self.at_line_start = true;
+            at = end + 1;
+            if text[end] == b'\r' {
+                self.after_cr = Some(blank);
+            } else if blank {
+                return Some(at);
+            }
+        }
+        None
+    }
+}
+
+impl Splitter {
+    /// A splitter that holds at most `max_event` bytes of an unfinished event.
+    pub fn new(max_event: usize) -> Self {
+        Self { chunk: Bytes::new(), partial: BytesMut::new(), lines: Lines::START, max_event }
+    }
+
+    /// Takes the next chunk. Events of earlier chunks have to be taken out first; what is left of
+    /// them is kept all the same, at the price of a copy.
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+        } else {
+            self.chunk = [&self.chunk[..], &chunk].concat().into();
+        }
+    }
+
+    /// The next whole event.
+    ///
+    /// # Errors
+    /// [`EventTooLarge`] once the unfinished event is over the limit; the stream cannot go on.
+    #[allow(clippy::should_implement_trait, reason = "None here means: push more")]
+    pub fn next(&mut self) -> Option<Result<Bytes, EventTooLarge>> {
+        if self.chunk.is_empty() {
+            return None;
+        }
+        let Some(end) = self.lines.find_end(&self.chunk) else {
+            let rest = std::mem::take(&mut self.chunk);
+            if self.partial.len() + rest.len() > self.max_event {
+                return Some(Err(EventTooLarge));
+            }
+            self.partial.extend_from_slice(&rest);
+            return None;
+        };
+        self.lines = Lines::START;
+        let event = self.chunk.split_to(end);
+        if self.partial.is_empty() {
+            return Some(Ok(event));
+        }
+        if self.partial.len() + event.len() > self.max_event {
+            return Some(Err(EventTooLarge));
+        }
+        self.partial.extend_from_slice(&event);
+        Some(Ok(std::mem::take(&mut self.partial).freeze()))
+    }
+
+    /// What is left once the stream has ended: an event without the blank line after it.
+    pub fn finish(&mut self) -> Option<Bytes> {
+        self.lines = Lines::START;
+        self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
+        (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial).freeze())
+    }
+}

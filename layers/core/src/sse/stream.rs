@@ -1,0 +1,268 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{Event, EventFilter, Events, Splitter, StreamEnd, filter::Step, numbering::Numbering, output::Output};
+use crate::{BoxBody, BoxError, json::Value};
+
+/// A body of server-sent events with the filters that look at them.
+///
+/// Events are cut from the inner body, go through the filters one by one, innermost filter
+/// first, and leave. The inner body is polled only when all that it gave has left.
+pub struct EventStream {
+    inner: Option<BoxBody>,
+    splitter: Splitter,
+    stages: Vec<Stage>,
+    passed: Events,
+    numbering: Numbering,
+    output: Output,
+    ending: Option<Ending>,
+    /// What came after the last whole event.
+    tail: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    done: bool,
+}
+
+struct Stage {
+    filter: Box<dyn EventFilter>,
+    inbox: Events,
+    held: bool,
+}
+
+/// The end of the inner body on its way through the filters.
+struct Ending {
+    next_stage: usize,
+    end: Option<StreamEnd>,
+}
+
+impl EventStream {
+    /// The events of `inner`, of which none may be larger than `max_event` bytes.
+    pub fn new(inner: BoxBody, max_event: usize) -> Self {
+        Self {
+            inner: Some(inner),
+            splitter: Splitter::new(max_event),
+            stages: Vec::new(),
+            passed: Events::default(),
+            numbering: Numbering::default(),
+            output: Output::default(),
+            ending: None,
+            tail: None,
+            trailers: None,
+            done: false,
+        }
+    }
+
+    /// Adds a filter outside of those already there. To be called before the first poll.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Box<dyn EventFilter>) -> Self {
+        self.stages.push(Stage { filter, inbox: Events::default(), held: false });
+        self
+    }
+
+    fn enter(&mut self, event: Event) {
+        self.stages.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox).push(event);
+    }
+
+    /// Takes what stands in the queues through the filters; pending while one holds something back.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut result = Poll::Ready(());
+        for at in 0..self.stages.len() {
+            let (before, after) = self.stages.split_at_mut(at + 1);
+            let stage = &mut before[at];
+            let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
+            if stage.advance(cx, next).is_pending() {
+                result = Poll::Pending;
+            }
+        }
+        while let Some(step) = self.passed.queue.pop_front() {
+            if let Some(event) = self.numbering.apply(step) {
+                self.output.push(event);
+            }
+        }
+        result
+    }
+
+    /// Tells the next filter that the inner body has ended. `Some` once all know.
+    fn end_next_stage(&mut self) -> Option<StreamEnd> {
+        let ending = self.ending.as_mut()?;
+        let at = ending.next_stage;
+        if at == self.stages.len() {
+            return ending.end.take();
+        }
+        ending.next_stage += 1;
+        let end = ending.end.take().unwrap_or(StreamEnd::Clean);
+        let (before, after) = self.stages.split_at_mut(at + 1);
+        let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
+        let standing = next.queue.len();
+        ending.end = Some(before[at].filter.end(end, next));
+        before[at].held = true;
+        if next.queue.len() > standing {
+            // Half an event cannot stand before a whole one.
+            self.tail = None;
+        }
+        None
+    }
+
+    fn begin_end(&mut self, end: StreamEnd) {
+        self.inner = None;
+        if let Some(rest) = self.splitter.finish() {
+            let event = Event::from_text(rest.clone());
+            if Value::parse(event.data().clone()).is_ok() {
+                // Whole but for the blank line, which what may follow needs.
+                let text = [&rest[..], b"\n\n"].concat();
+                self.enter(Event::from_text(text.into()));
+            } else {
+                self.tail = Some(rest);
+            }
+        }
+        self.ending = Some(Ending { next_stage: 0, end: Some(end) });
+    }
+
+    fn is_done(&self) -> bool {
+        self.stages.iter().any(|stage| stage.filter.is_done())
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut result = Poll::Pending;
+        for at in 0..self.stages.len() {
+            let (before, after) = self.stages.split_at_mut(at + 1);
+            let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
+            if before[at].filter.poll_silence(cx, next).is_ready() {
+                result = Poll::Ready(());
+            }
+        }
+        result
+    }
+
+    /// Reads what the upstream still sends after the client has everything.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(inner) = &mut self.inner {
+            match Pin::new(inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => self.inner = None,
+                Poll::Pending => {
+                    for stage in &mut self.stages {
+                        ready!(stage.filter.poll_linger(cx));
+                    }
+                    self.inner = None;
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Asks the inner body for more. `None` once there is something to pass on.
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(()) };
+        match Pin::new(inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(chunk) => {
+                    self.output.set_chunk(chunk.clone());
+                    self.splitter.push(chunk);
+                }
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            },
+            Poll::Ready(None) => self.begin_end(StreamEnd::Clean),
+            Poll::Ready(Some(Err(error))) => self.begin_end(StreamEnd::Broken(error)),
+            Poll::Pending => return self.poll_silence(cx),
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        ready!(self.poll_drain(cx));
+        self.done = true;
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
+impl Stage {
+    fn advance(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
+        loop {
+            if self.held {
+                ready!(self.filter.poll_flush(cx, next));
+                self.held = false;
+            }
+            match self.inbox.queue.pop_front() {
+                Some(Step::Event(event)) => {
+                    self.filter.event(event, next);
+                    self.held = true;
+                }
+                Some(Step::Gap) => next.queue.push_back(Step::Gap),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Body for EventStream {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if this.done {
+            return Poll::Ready(None);
+        }
+        loop {
+            let held = this.advance(cx).is_pending();
+            if !held && !this.is_done() && this.ending.is_none() {
+                match this.splitter.next() {
+                    Some(Ok(text)) => {
+                        this.enter(Event::from_text(text));
+                        continue;
+                    }
+                    Some(Err(error)) => {
+                        this.begin_end(StreamEnd::Broken(error.into()));
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            if let Some(frame) = this.output.pop() {
+                return Poll::Ready(Some(Ok(Frame::data(frame))));
+            }
+            if held {
+                return Poll::Pending;
+            }
+            if this.is_done() {
+                return this.poll_finished(cx);
+            }
+            if this.ending.is_some() {
+                match this.end_next_stage() {
+                    None if this.ending.as_ref().is_some_and(|ending| ending.end.is_some()) => {}
+                    Some(StreamEnd::Broken(error)) => {
+                        this.done = true;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    Some(StreamEnd::Clean) | None => match this.tail.take() {
+                        Some(tail) => this.output.push_bytes(tail),
+                        None => return this.poll_finished(cx),
+                    },
+                }
+                continue;
+            }
+            ready!(this.poll_inner(cx));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.done { SizeHint::with_exact(0) } else { SizeHint::default() }
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("filters", &self.stages.len()).field("done", &self.done).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use crate::json::Value;
+
+/// What the upstream calls the client's tools: the one fact that the normalization of a request
+/// hands to the restoration of its response, in the request's extensions.
+///
+/// It is there for every request that was normalized, also for one without tools: so restoration
+/// can tell plain traffic from a lost extension.
+///
+/// ```
+/// use tower_responses_core::{ClientTool, ToolKind, ToolMap};
+///
+/// let mut builder = ToolMap::builder();
+/// builder.tool("mcp__fs__read", ClientTool::new(ToolKind::Function, Some("mcp__fs"), "read"));
+/// builder.alternate("mcp__fs.read", "mcp__fs__read");
+/// let map = builder.build();
+///
+/// let tool = map.get("mcp__fs.read").unwrap();
+/// assert_eq!((tool.namespace(), tool.name()), (Some("mcp__fs"), "read"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ToolMap(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    tools: HashMap<Box<str>, ClientTool>,
+    alternates: HashMap<Box<str>, Option<Box<str>>>,
+    declared_tools: Option<Value>,
+    declared_tool_choice: Option<Value>,
+    echo: bool,
+}
+
+/// A tool as the client declared it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTool {
+    kind: ToolKind,
+    namespace: Option<Box<str>>,
+    name: Box<str>,
+}
+
+/// What a client expects a call of the tool to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ToolKind {
+    /// `function_call` with `arguments`.
+    Function,
+    /// `custom_tool_call` with free text as its `input`.
+    Custom,
+    /// `tool_search_call` with `arguments` as an object.
+    ToolSearch,
+}
+
+impl ClientTool {
+    /// A tool of this kind, within a namespace or by itself.
+    pub fn new(kind: ToolKind, namespace: Option<&str>, name: &str) -> Self {
+        Self { kind, namespace: namespace.map(Into::into), name: name.into() }
+    }
+
+    /// What a call of it looks like.
+    pub fn kind(&self) -> ToolKind {
+        self.kind
+    }
+
+    /// The namespace that it was declared in.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The name within the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ToolMap {
+    /// Begins a map.
+    pub fn builder() -> ToolMapBuilder {
+        ToolMapBuilder::default()
+    }
+
+    /// The tool that the upstream calls so, or nearly so.
+    pub fn get(&self, upstream_name: &str) -> Option<&ClientTool> {
+        self.resolve(upstream_name).map(|(_, tool)| tool)
+    }
+
+    /// The tool that the upstream calls so or nearly so, with the name it was given there.
+    pub fn resolve(&self, upstream_name: &str) -> Option<(&str, &ClientTool)> {
+        let inner = &*self.0;
+        if let Some((name, tool)) = inner.tools.get_key_value(upstream_name) {
+            return Some((name, tool));
+        }
+        let name = inner.alternates.get(upstream_name)?.as_deref()?;
+        inner.tools.get_key_value(name).map(|(name, tool)| (&**name, tool))
+    }
+
+    /// How many tools there are.
+    pub fn len(&self) -> usize {
+        self.0.tools.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.tools.is_empty()
+    }
+
+    /// Whether `tools` and `tool_choice` were changed on the way to the upstream, so that its
+    /// echo of them has to be put right.
+    pub fn changes_echo(&self) -> bool {
+        self.0.echo
+    }
+
+    /// The client's own `tools`, if it sent any.
+    pub fn declared_tools(&self) -> Option<&Value> {
+        self.0.declared_tools.as_ref()
+    }
+
+    /// The client's own `tool_choice`, if it sent one.
+    pub fn declared_tool_choice(&self) -> Option<&Value> {
+        self.0.declared_tool_choice.as_ref()
+    }
+}
+
+/// Collects the tools of one request.
+#[derive(Debug, Default)]
+pub struct ToolMapBuilder {
+    inner: Inner,
+}
+
+impl ToolMapBuilder {
+    /// The upstream knows `tool` as `upstream_name`. A name that is taken keeps its first tool.
+    pub fn tool(&mut self, upstream_name: &str, tool: ClientTool) -> &mut Self {
+        self.inner.tools.entry(upstream_name.into()).or_insert(tool);
+        self
+    }
+
+    /// A model may also say `name` when it means the tool `upstream_name`. A name that could mean
+    /// two tools means neither.
+    pub fn alternate(&mut self, name: &str, upstream_name: &str) -> &mut Self {
+        match self.inner.alternates.entry(name.into()) {
+            Entry::Vacant(entry) => {
+                entry.insert(Some(upstream_name.into()));
+            }
+            Entry::Occupied(mut entry) if entry.get().as_deref() != Some(upstream_name) => {
+                entry.insert(None);
+            }
+            Entry::Occupied(_) => {}
+        }
+        self
+    }
+
+    /// What the client declared, which the response echoes in place of what the upstream saw.
+    pub fn declared(&mut self, tools: Option<Value>, tool_choice: Option<Value>) -> &mut Self {
+        self.inner.echo = true;
+        self.inner.declared_tools = tools;
+        self.inner.declared_tool_choice = tool_choice;
+        self
+    }
+
+    /// The map.
+    pub fn build(self) -> ToolMap {
+        ToolMap(Arc::new(self.inner))
+    }
+}
