@@ -229,7 +229,9 @@ pub enum ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ContentType(kind) => write!(f, "unsupported content type '{kind}': the body has to be application/json"),
+            Self::ContentType(kind) => {
+                write!(f, "unsupported content type '{kind}': the body has to be application/json")
+            }
             Self::ContentEncoding(coding) => write!(f, "unsupported content encoding '{coding}'"),
             Self::Body(error) => fmt::Display::fmt(error, f),
             Self::Syntax(error) => write!(f, "the body could not be parsed as a JSON object: {error}"),

@@ -100,9 +100,7 @@ impl Body for ResponseBody {
         match &mut self.content {
             Content::Stream(body) => Pin::new(body).poll_frame(cx),
             Content::Events(stream) => Pin::new(&mut **stream).poll_frame(cx),
-            Content::Bytes(bytes) if !bytes.is_empty() => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
-            }
+            Content::Bytes(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Bytes(_) | Content::Object(_) => Poll::Ready(None),
         }
     }

@@ -3,7 +3,8 @@ use std::{borrow::Cow, ops::Range};
 use bytes::Bytes;
 
 use super::{
-    SyntaxError, Value, scan, value::to_text,
+    SyntaxError, Value, scan,
+    value::to_text,
     write::{Length, Rope, Sink},
 };
 

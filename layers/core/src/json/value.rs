@@ -164,10 +164,7 @@ impl Value {
     pub fn elements(&self) -> Option<Vec<Value>> {
         match &self.0 {
             Repr::Text(text) => Some(
-                scan::elements(text)?
-                    .into_iter()
-                    .map(|element| Self::from_text(text.slice(element.value)))
-                    .collect(),
+                scan::elements(text)?.into_iter().map(|element| Self::from_text(text.slice(element.value))).collect(),
             ),
             Repr::Array(array) => Some(array.iter().cloned().collect()),
             Repr::Object(_) => None,

@@ -84,7 +84,11 @@ where
 
 type Begun<R> = (Request<RequestBody>, Option<R>);
 
-fn begin<R: RewriteRequest>(rewrite: &R, mut head: Parts, object: Result<Object, ApiError>) -> Result<Begun<R::Response>, ApiError> {
+fn begin<R: RewriteRequest>(
+    rewrite: &R,
+    mut head: Parts,
+    object: Result<Object, ApiError>,
+) -> Result<Begun<R::Response>, ApiError> {
     let mut object = object?;
     let response = rewrite.rewrite(&mut head, &mut object)?;
     if response.is_some() {

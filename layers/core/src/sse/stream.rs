@@ -263,6 +263,9 @@ impl Body for EventStream {
 
 impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventStream").field("filters", &self.stages.len()).field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("EventStream")
+            .field("filters", &self.stages.len())
+            .field("done", &self.done)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,1 @@
+//! A tower Layer that answers GET /v1/models for OpenAI clients and for Codex.

@@ -1,0 +1,1 @@
+//! A tower Layer that makes what a model server says true and usable.

@@ -1,0 +1,1 @@
+//! A tower Layer that serves GET /v1/responses as a WebSocket.
