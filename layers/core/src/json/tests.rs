@@ -1,1 +1,178 @@
+#![allow(clippy::disallowed_methods)]
 
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn object(text: &str) -> Object {
+    Object::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
+
+#[test]
+fn text_that_nobody_changes_stays_as_it_came() {
+    let text = "\n { \"b\" : 1.50e+01 ,\"a\":\t[ 1 , { \"x\" : null } ] , \"\\u0061b\" : \"\\u00e9\" } ";
+    let mut object = object(text);
+    object.array_mut("a").unwrap().iter_mut().last().unwrap().as_object_mut().unwrap();
+    assert_eq!(object.text(), text, "also when opened to the bottom");
+    assert_eq!(object.get_str("ab").as_deref(), Some("é"), "keys are compared decoded");
+}
+
+#[test]
+fn only_the_member_that_was_set_differs() {
+    let mut body = object(r#"{"model":"a", "big": [1, 2],  "input": [ {"id": 1 }, {"id":2}, 3 ] , "z": 0}"#);
+    body.set("model", "b");
+    let items = body.array_mut("input").unwrap();
+    items.map(|item| match item.as_object_mut() {
+        Some(item) if item.get("id").unwrap().as_i64() == Some(2) => {
+            item.set("id", "two");
+            Edit::Keep
+        }
+        Some(_) => Edit::Keep,
+        None => Edit::with("three"),
+    });
+    assert_eq!(body.text(), r#"{"model":"b", "big": [1, 2],"input":[ {"id": 1 },{"id":"two"},"three"], "z": 0}"#);
+}
+
+#[test]
+fn the_last_of_equal_keys_counts() {
+    let mut body = object(r#"{"a":1,"b":2,"a":3}"#);
+    assert_eq!(body.get("a").unwrap().as_i64(), Some(3));
+    body.set("a", Value::serialize(&4));
+    assert_eq!(body.text(), r#"{"b":2,"a":4}"#);
+    let mut body = object(r#"{"a":1,"b":2,"a":3}"#);
+    body.remove("a");
+    assert_eq!(body.text(), r#"{"b":2}"#);
+    body.remove("b");
+    assert_eq!(body.text(), "{}");
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    for text in ["", "[1]", "null", "{", "{\"a\":}", "{\"a\":1,}", "{} x", "{\"a\":01}", "{\"a\":\"\n\"}", "{'a':1}"] {
+        assert!(Object::parse(text.into()).is_err(), "{text}");
+    }
+    assert!(Object::parse(Bytes::from_static(b"{\"a\":\"\xff\"}")).is_err(), "not UTF-8");
+}
+
+#[test]
+fn depth_does_not_overflow_the_stack() {
+    let text = format!("{{\"a\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+    assert_eq!(object(&text).text(), text);
+}
+
+#[test]
+fn large_neighbours_leave_as_one_slice_of_what_came() {
+    let item = format!("{{\"text\":\"{}\"}}", "x".repeat(9000));
+    let text = format!("{{\"model\":\"a\",\"input\":[{item},{item},{item}],\"z\":1}}");
+    let source = Bytes::from(text);
+    let mut body = Object::parse(source.clone()).unwrap();
+    body.set("model", "b");
+    body.array_mut("input").unwrap().map(|_| Edit::Keep);
+    let frames = body.into_frames();
+    let shared = frames.iter().find(|frame| frame.len() > 27_000).expect("the three items in one frame");
+    let address = shared.as_ptr() as usize - source.as_ptr() as usize;
+    assert!(address + shared.len() <= source.len(), "in the memory of the input");
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|v| json!(v)),
+        any::<i64>().prop_map(|v| json!(v)),
+        // serde_json itself reads some floats one bit off, which is why we never write them anew.
+        any::<i32>().prop_map(|v| json!(f64::from(v) / 8.0)),
+        any::<String>().prop_map(|v| json!(v)),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(|v| json!(v)),
+            prop::collection::btree_map(any::<String>(), inner, 0..8).prop_map(|v| json!(v)),
+        ]
+    })
+}
+
+fn any_object() -> impl Strategy<Value = serde_json::Value> {
+    prop::collection::btree_map(any::<String>(), any_json(), 0..8).prop_map(|v| json!(v))
+}
+
+fn parse(text: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(text).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn reading_agrees_with_serde(value in any_object(), pretty in any::<bool>()) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let object = object(&text);
+        prop_assert_eq!(object.text(), &text);
+        prop_assert_eq!(object.len(), value.as_object().unwrap().len());
+        let whole = Value::from_text(text.clone());
+        for (key, member) in value.as_object().unwrap() {
+            prop_assert_eq!(&parse(&object.get(key).unwrap().text()), member);
+            prop_assert_eq!(&parse(&whole.member(key).unwrap().text()), member);
+            let string = object.get_str(key);
+            prop_assert_eq!(string.as_deref(), member.as_str());
+        }
+    }
+
+    #[test]
+    fn writing_agrees_with_serde(
+        value in any_object(), key in any::<String>(), new in any_json(), removed in any::<prop::sample::Index>(), pretty in any::<bool>(),
+    ) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let mut object = object(&text);
+        let mut expected = value.as_object().unwrap().clone();
+        if !expected.is_empty() {
+            let key = removed.get(&expected.keys().cloned().collect::<Vec<_>>()).clone();
+            expected.remove(&key);
+            object.remove(&key);
+        }
+        expected.insert(key.clone(), new.clone());
+        object.set(&key, new);
+        prop_assert_eq!(parse(&object.text()), serde_json::Value::Object(expected));
+        prop_assert_eq!(object.length(), object.text().len());
+        let written = object.text();
+        prop_assert_eq!(object.into_frames().into_iter().collect::<Vec<_>>().concat(), written.to_vec());
+    }
+
+    #[test]
+    fn arrays_agree_with_serde(values in prop::collection::vec(any_json(), 0..12), choice in prop::collection::vec(0..4u8, 12)) {
+        let text = serde_json::to_string(&values).unwrap();
+        let mut value = Value::from_text(text);
+        let mut expected = Vec::new();
+        let mut at = 0;
+        value.as_array_mut().unwrap().map(|item| {
+            let original = values[at].clone();
+            assert_eq!(parse(&item.text()), original);
+            at += 1;
+            match choice[at - 1] {
+                0 => Edit::remove(),
+                1 => { expected.extend([json!(1), json!("x")]); Edit::Replace(vec![Value::from(json!(1)), "x".into()]) }
+                _ => { expected.push(original); Edit::Keep }
+            }
+        });
+        prop_assert_eq!(parse(&value.text()), json!(expected));
+    }
+
+    /// Text that is not JSON must not panic, and passes where it can.
+    #[test]
+    fn the_scanner_survives_anything(text in prop::collection::vec(any::<u8>(), 0..200)) {
+        let text = Bytes::from(text);
+        if let Some(object) = Object::split(text.clone()) {
+            prop_assert_eq!(object.text(), &text);
+        }
+        let value = Value::from_text(text);
+        let _ = (value.member("type"), value.member_str("a"), value.elements(), value.as_str());
+    }
+
+    #[test]
+    fn the_scanner_survives_what_looks_like_json(text in "[\\[\\]{}\",:\\\\a1 ]{0,60}") {
+        let value = Value::from_text(text.clone());
+        let _ = (value.member("a"), value.elements());
+        if let Some(object) = Object::split(text.clone().into()) {
+            prop_assert_eq!(object.text(), text);
+        }
+    }
+}

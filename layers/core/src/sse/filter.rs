@@ -89,6 +89,17 @@ impl Events {
         }
     }
 
+    /// Hands the events that stand here to `each`, in order, which lets go on to `next` what it
+    /// likes: for a filter that is made of others. Gaps go on by themselves.
+    pub fn forward(&mut self, next: &mut Events, mut each: impl FnMut(Event, &mut Events)) {
+        while let Some(step) = self.queue.pop_front() {
+            match step {
+                Step::Event(event) => each(event, next),
+                Step::Gap => next.queue.push_back(step),
+            }
+        }
+    }
+
     /// The events that stand here, for tests of a filter alone.
     pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.queue.drain(..).filter_map(|step| match step {

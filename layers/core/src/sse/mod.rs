@@ -13,6 +13,7 @@
 //! assert_eq!(event.into_text(), "event: ping\ndata: {\"type\":\"ping\",\"n\":1e0,\"name\":\"x\"}\n\n");
 //! ```
 
+mod cut_calls;
 mod event;
 mod filter;
 mod numbering;
@@ -24,6 +25,7 @@ mod stream;
 mod tests;
 
 pub use self::{
+    cut_calls::CutCalls,
     event::Event,
     filter::{EventFilter, Events, StreamEnd},
     splitter::{EventTooLarge, Splitter},
