@@ -94,17 +94,23 @@ impl CutCalls {
         held.into_iter().map(|held| held.call).collect()
     }
 
-    fn added(&mut self, event: &Event, next: &mut Events) {
+    /// The model has come to this item: what is held was not cut, unless it is the same.
+    fn reach(&mut self, event: &Event, next: &mut Events) {
         let output_index = output_index(event);
         let id = event.member("item").and_then(|item| item.member("id"));
         let same = |held: &Held| match (held.call.output_index, output_index) {
-            (Some(held), Some(added)) => held == added,
+            (Some(held), Some(reached)) => held == reached,
             _ => id.is_some() && held.call.item.member("id") == id,
         };
         if !self.held.iter().any(same) {
             self.release(next);
         }
-        if let Some(output_index) = output_index
+    }
+
+    fn added(&mut self, event: &Event, next: &mut Events) {
+        self.reach(event, next);
+        self.overtake(next);
+        if let Some(output_index) = output_index(event)
             && self.open.len() < MAX_HELD
         {
             self.open.push(output_index);
@@ -117,8 +123,8 @@ impl CutCalls {
             Some(at) => {
                 self.open.swap_remove(at);
             }
-            // It comes without having been added: the model has gone on to it.
-            None => self.release(next),
+            // It comes without having been added.
+            None => self.reach(&event, next),
         }
         self.overtake(next);
         match event.member("item") {
@@ -134,15 +140,17 @@ impl CutCalls {
     }
 
     fn terminal(&mut self, mut event: Event, next: &mut Events) {
-        let complete = event.kind() == "response.completed"
-            && !event.member("response").and_then(|response| Some(is_cut(&response.member_str("status")?))).unwrap_or(false);
-        if complete {
-            self.release(next);
-        } else {
+        let cut = event.kind() != "response.completed"
+            || event
+                .member("response")
+                .is_some_and(|response| response.member_str("status").is_some_and(|s| is_cut(&s)));
+        if cut {
             let cut = self.cut(next);
             if let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) {
                 mark(response, cut);
             }
+        } else {
+            self.release(next);
         }
         next.push(event);
     }
