@@ -10,6 +10,8 @@
 //! | any other box between | twice, counted |
 //! | an inner service that takes `Incoming` only | does not compile: nobody can make an `Incoming` |
 
+#![allow(clippy::unwrap_used)]
+
 use std::convert::Infallible;
 
 use axum::{Router, body::Body as AxumBody, middleware, routing::post};

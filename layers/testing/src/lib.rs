@@ -11,6 +11,8 @@
 //! # }
 //! ```
 
+#![allow(clippy::disallowed_methods, reason = "tests parse what they please")]
+
 mod events;
 mod scripted_body;
 

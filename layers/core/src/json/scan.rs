@@ -172,7 +172,7 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
 pub(crate) fn key_is(key: &[u8], name: &str) -> bool {
     let Some(inner) = key.get(1..key.len().saturating_sub(1)) else { return false };
     if inner.contains(&b'\\') {
-        serde_json::from_slice::<String>(key).is_ok_and(|key| key == name)
+        super::decode::<String>(key).is_ok_and(|key| key == name)
     } else {
         inner == name.as_bytes()
     }
@@ -188,11 +188,8 @@ pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
 pub(crate) fn decode_string(text: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if inner.contains(&b'\\') {
-        // A lone surrogate is JSON but no text; whoever reads it as text gets the replacement.
-        return match serde_json::from_slice::<String>(text) {
-            Ok(decoded) => Some(decoded.into()),
-            Err(_) => None,
-        };
+        // A lone surrogate is JSON, but no text.
+        return super::decode::<String>(text).ok().map(Into::into);
     }
     std::str::from_utf8(inner).ok().map(Into::into)
 }

@@ -89,6 +89,16 @@ impl Event {
         self.object.as_deref_mut()
     }
 
+    /// The response object that events of a response's life carry (`response.created`,
+    /// `response.completed`, …), opened.
+    pub fn response_mut(&mut self) -> Option<&mut Object> {
+        let stage = self.kind().strip_prefix("response.")?;
+        if stage.contains('.') {
+            return None;
+        }
+        self.object_mut()?.object_mut("response")
+    }
+
     /// The member called `name` of the JSON, without opening it.
     pub fn member(&self, name: &str) -> Option<Value> {
         match &self.object {

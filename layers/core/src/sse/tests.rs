@@ -98,13 +98,17 @@ async fn untouched_events_leave_as_they_came() {
 
 #[tokio::test]
 async fn any_chunking_gives_the_same_output() {
-    for text in [numbered(&KINDS), numbered(&KINDS).replace('\n', "\r\n"), numbered(&KINDS).replace("\ndata", "\rdata")] {
+    for text in [numbered(&KINDS), numbered(&KINDS).replace('\n', "\r\n"), numbered(&KINDS).replace("\ndata", "\rdata")]
+    {
         let whole = body_text(edited(ScriptedBody::new().data(text.clone()))).await;
         for size in 1..=17 {
             let body = edited(ScriptedBody::new().chunks_of(text.clone(), size));
             assert_eq!(body_text(body).await, whole, "in chunks of {size}");
         }
-        let kinds: Vec<_> = parse_sse(&whole.replace('\r', "\n").replace("\n\n\n\n", "\n\n")).iter().map(|e| e["type"].clone()).collect();
+        let kinds: Vec<_> = parse_sse(&whole.replace('\r', "\n").replace("\n\n\n\n", "\n\n"))
+            .iter()
+            .map(|e| e["type"].clone())
+            .collect();
         assert_eq!(kinds, ["a", "renamed", "b", "double", "double", "hold", "c", "d"]);
     }
 }
@@ -141,7 +145,8 @@ async fn neighbours_leave_in_one_frame_without_a_copy() {
 
 #[tokio::test]
 async fn an_error_passes_unless_a_filter_makes_up_for_it() {
-    let broken = || ScriptedBody::new().data(numbered(&["a"])).data("data: {\"ty").error(io::ErrorKind::ConnectionReset);
+    let broken =
+        || ScriptedBody::new().data(numbered(&["a"])).data("data: {\"ty").error(io::ErrorKind::ConnectionReset);
     let mut plain = stream(broken());
     let first = plain.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(first, numbered(&["a"]));

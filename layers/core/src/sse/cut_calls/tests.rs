@@ -283,24 +283,32 @@ fn no_more_is_held_than_the_bound() {
     assert!(cut_calls.held.len() <= MAX_HELD && cut_calls.open.len() <= MAX_HELD);
 }
 
+/// Items one after the other or interleaved, each added before it is done.
 fn any_events() -> impl Strategy<Value = Vec<Json>> {
-    let item = prop_oneof![
-        Just(function_call(0, WHOLE)),
-        Just(function_call(1, HALF)),
-        Just(custom_call(2, "é\n")),
-        Just(json!({"type": "message"})),
-    ];
-    let event = prop_oneof![
-        (0..3i64).prop_map(added),
-        (0..3i64, item).prop_map(|(index, item)| done(index, item)),
-        Just(other()),
-    ];
+    let item = (0..4, any::<bool>());
     let end = prop_oneof![
         Just(terminal("completed", "completed", json!([]))),
         Just(terminal("completed", "incomplete", json!([function_call(1, HALF)]))),
         Just(other()),
     ];
-    (prop::collection::vec(event, 0..12), end).prop_map(|(mut events, end)| {
+    (prop::collection::vec(item, 0..6), end).prop_map(|(items, end)| {
+        let mut events = Vec::new();
+        let mut late = Vec::new();
+        for (index, (kind, interleaved)) in (0..).zip(items) {
+            let item = match kind {
+                0 => function_call(index, WHOLE),
+                1 => function_call(index, HALF),
+                2 => custom_call(index, "é\n"),
+                _ => json!({"type": "message"}),
+            };
+            events.extend([added(index), other()]);
+            if interleaved {
+                late.extend([done(index, item), other()]);
+            } else {
+                events.push(done(index, item));
+            }
+        }
+        events.extend(late);
         events.push(end);
         number(&events)
     })
