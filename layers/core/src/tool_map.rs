@@ -35,7 +35,7 @@ struct Inner {
 }
 
 /// A tool as the client declared it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientTool {
     kind: ToolKind,
     namespace: Option<Box<str>>,
