@@ -109,6 +109,11 @@ impl Object {
         self.members.iter().map(|member| (scan::decode_string(&member.key).unwrap_or_default(), &member.value))
     }
 
+    /// The values, in order, to be opened and changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.members.iter_mut().map(|member| &mut member.value)
+    }
+
     /// Gives the member called `name` this value, in its place if it was there, else at the end.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
