@@ -53,12 +53,18 @@ impl ResponseBody {
     /// may be larger than `max_event` bytes; a stream with a larger one breaks off.
     #[must_use]
     pub fn with_filter(self, filter: Box<dyn EventFilter>, max_event: usize) -> Self {
-        let stream = match self.content {
+        Self { content: Content::Events(Box::new(self.into_events(max_event).with_filter(filter))) }
+    }
+
+    /// The events of this body, with the filters it has: for what sends them in another way than
+    /// as a body. No event may be larger than `max_event` bytes, unless a filter is there already
+    /// and has set the bound.
+    pub fn into_events(self, max_event: usize) -> EventStream {
+        match self.content {
             Content::Events(stream) => *stream,
             Content::Stream(body) => EventStream::new(body, max_event),
             _ => EventStream::new(self.boxed_unsync(), max_event),
-        };
-        Self { content: Content::Events(Box::new(stream.with_filter(filter))) }
+        }
     }
 
     /// The object, if a layer further in has read the body; else the body, to be collected.

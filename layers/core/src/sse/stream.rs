@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -80,12 +81,76 @@ impl EventStream {
                 result = Poll::Pending;
             }
         }
-        while let Some(step) = self.passed.queue.pop_front() {
+        result
+    }
+
+    /// The next event that has come through all filters, as it leaves.
+    fn next_passed(&mut self) -> Option<Event> {
+        loop {
+            let step = self.passed.queue.pop_front()?;
             if let Some(event) = self.numbering.apply(step) {
-                self.output.push(event);
+                return Some(event);
             }
         }
-        result
+    }
+
+    /// Cuts the next event from the chunk at hand. `false` if there is none, or if none is wanted.
+    fn enter_next(&mut self) -> bool {
+        if self.is_done() || self.ending.is_some() {
+            return false;
+        }
+        match self.splitter.next() {
+            Some(Ok(text)) => self.enter(Event::from_text(text)),
+            Some(Err(error)) => self.begin_end(StreamEnd::Broken(error.into())),
+            None => return false,
+        }
+        true
+    }
+
+    /// Goes on once the chunk at hand is used up: with the end, if it has come, else with the
+    /// next chunk. Breaks with the last item of the body.
+    fn poll_on(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Option<Result<Frame<Bytes>, BoxError>>>> {
+        if self.is_done() {
+            return self.poll_finished(cx).map(ControlFlow::Break);
+        }
+        if self.ending.is_some() {
+            match self.end_next_stage() {
+                None if self.ending.as_ref().is_some_and(|ending| ending.end.is_some()) => {}
+                Some(StreamEnd::Broken(error)) => {
+                    self.done = true;
+                    return Poll::Ready(ControlFlow::Break(Some(Err(error))));
+                }
+                Some(StreamEnd::Clean) | None => match self.tail.take() {
+                    Some(tail) => self.output.push_bytes(tail),
+                    None => return self.poll_finished(cx).map(ControlFlow::Break),
+                },
+            }
+            return Poll::Ready(ControlFlow::Continue(()));
+        }
+        self.poll_inner(cx).map(ControlFlow::Continue)
+    }
+
+    /// The next event, for what sends events in another way than as a body. What is no whole
+    /// event (half of one at a broken end, trailers) is left out. Not to be mixed with
+    /// [`Body::poll_frame`].
+    ///
+    /// Gives `None` at the end, and an error where the stream broke off.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
+        while !self.done {
+            let held = self.advance(cx).is_pending();
+            if let Some(event) = self.next_passed() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if held {
+                return Poll::Pending;
+            }
+            if !self.enter_next()
+                && let ControlFlow::Break(last) = ready!(self.poll_on(cx))
+            {
+                return Poll::Ready(last.and_then(Result::err).map(Err));
+            }
+        }
+        Poll::Ready(None)
     }
 
     /// Tells the next filter that the inner body has ended. `Some` once all know.
@@ -212,18 +277,11 @@ impl Body for EventStream {
         }
         loop {
             let held = this.advance(cx).is_pending();
-            if !held && !this.is_done() && this.ending.is_none() {
-                match this.splitter.next() {
-                    Some(Ok(text)) => {
-                        this.enter(Event::from_text(text));
-                        continue;
-                    }
-                    Some(Err(error)) => {
-                        this.begin_end(StreamEnd::Broken(error.into()));
-                        continue;
-                    }
-                    None => {}
-                }
+            while let Some(event) = this.next_passed() {
+                this.output.push(event);
+            }
+            if !held && this.enter_next() {
+                continue;
             }
             if let Some(frame) = this.output.pop() {
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
@@ -231,24 +289,9 @@ impl Body for EventStream {
             if held {
                 return Poll::Pending;
             }
-            if this.is_done() {
-                return this.poll_finished(cx);
+            if let ControlFlow::Break(last) = ready!(this.poll_on(cx)) {
+                return Poll::Ready(last);
             }
-            if this.ending.is_some() {
-                match this.end_next_stage() {
-                    None if this.ending.as_ref().is_some_and(|ending| ending.end.is_some()) => {}
-                    Some(StreamEnd::Broken(error)) => {
-                        this.done = true;
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                    Some(StreamEnd::Clean) | None => match this.tail.take() {
-                        Some(tail) => this.output.push_bytes(tail),
-                        None => return this.poll_finished(cx),
-                    },
-                }
-                continue;
-            }
-            ready!(this.poll_inner(cx));
         }
     }
 

@@ -245,6 +245,47 @@ async fn the_body_ends_when_the_client_has_everything() {
     assert_eq!(watch.frames(), 2, "what was there is read");
 }
 
+async fn events(mut stream: EventStream) -> (Vec<Bytes>, Option<String>) {
+    let mut data = Vec::new();
+    while let Some(event) = poll_fn(|cx| stream.poll_event(cx)).await {
+        match event {
+            Ok(event) => data.push(event.into_text()),
+            Err(error) => return (data, Some(error.to_string())),
+        }
+    }
+    assert!(poll_fn(|cx| stream.poll_event(cx)).await.is_none(), "the end stays");
+    (data, None)
+}
+
+#[tokio::test]
+async fn events_one_by_one_are_those_of_the_body() {
+    let text = numbered(&KINDS);
+    let whole = body_text(edited(ScriptedBody::new().data(text.clone()))).await;
+    for size in 1..=text.len() {
+        let (one_by_one, error) = events(edited(ScriptedBody::new().chunks_of(text.clone(), size).pending())).await;
+        assert_eq!(one_by_one.concat(), whole.as_bytes(), "in chunks of {size}");
+        assert_eq!((one_by_one.len(), error), (8, None));
+    }
+}
+
+#[tokio::test]
+async fn events_one_by_one_end_as_the_body_does() {
+    let start = || ScriptedBody::new().data(numbered(&["a"])).data("data: {\"ty");
+    let trailers = HeaderMap::from_iter([(http::header::ETAG, "x".parse().unwrap())]);
+    assert_eq!(events(stream(start().trailers(trailers))).await.0, [numbered(&["a"])], "half an event is left out");
+    let (data, error) = events(stream(start().error(io::ErrorKind::ConnectionReset))).await;
+    assert_eq!((data.len(), error.as_deref()), (1, Some("connection reset")));
+    let (data, error) = events(edited(start().error(io::ErrorKind::ConnectionReset))).await;
+    assert_eq!((data.len(), error), (2, None), "the filter makes up for it");
+    let (data, error) = events(EventStream::new(boxed(ScriptedBody::new().chunks_of("data: {\"a\":1}\n\n", 4)), 8)).await;
+    assert_eq!((data.len(), error), (0, Some(EventTooLarge.to_string())));
+
+    let script = ScriptedBody::new().data(numbered(&["a", "last", "after"])).data(numbered(&["b"])).hang();
+    let watch = script.watch();
+    let (data, _) = events(stream(script).with_filter(Box::new(Talker { left: 0, done: false }))).await;
+    assert_eq!((data.len(), watch.frames()), (2, 2), "what was there is read");
+}
+
 proptest! {
     #[test]
     fn the_splitter_gives_back_what_it_got(
