@@ -36,6 +36,9 @@ struct Stage {
     held: bool,
 }
 
+/// The last that a body gives: its trailers, an error, or nothing.
+type Last = Option<Result<Frame<Bytes>, BoxError>>;
+
 /// The end of the inner body on its way through the filters.
 struct Ending {
     next_stage: usize,
@@ -109,7 +112,7 @@ impl EventStream {
 
     /// Goes on once the chunk at hand is used up: with the end, if it has come, else with the
     /// next chunk. Breaks with the last item of the body.
-    fn poll_on(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Option<Result<Frame<Bytes>, BoxError>>>> {
+    fn poll_on(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Last>> {
         if self.is_done() {
             return self.poll_finished(cx).map(ControlFlow::Break);
         }

@@ -277,7 +277,8 @@ async fn events_one_by_one_end_as_the_body_does() {
     assert_eq!((data.len(), error.as_deref()), (1, Some("connection reset")));
     let (data, error) = events(edited(start().error(io::ErrorKind::ConnectionReset))).await;
     assert_eq!((data.len(), error), (2, None), "the filter makes up for it");
-    let (data, error) = events(EventStream::new(boxed(ScriptedBody::new().chunks_of("data: {\"a\":1}\n\n", 4)), 8)).await;
+    let (data, error) =
+        events(EventStream::new(boxed(ScriptedBody::new().chunks_of("data: {\"a\":1}\n\n", 4)), 8)).await;
     assert_eq!((data.len(), error), (0, Some(EventTooLarge.to_string())));
 
     let script = ScriptedBody::new().data(numbered(&["a", "last", "after"])).data(numbered(&["b"])).hang();
