@@ -1,0 +1,29 @@
+//! The service at the bottom of the stack: it asks an upstream over HTTP.
+//!
+//! Connections are kept and used again, but not for as long as vLLM keeps them (5 seconds). A
+//! connection that cannot be made is tried again a few times; a request of which a byte may have
+//! been sent is never sent twice.
+//!
+//! ```no_run
+//! use http::Request;
+//! use tower::ServiceExt;
+//! use tower_responses::{RequestBody, upstream::Upstream};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let upstream = Upstream::new("http://127.0.0.1:8000".parse()?)?;
+//! let request = Request::get("/v1/models").body(RequestBody::empty())?;
+//! let response = upstream.oneshot(request).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod connect;
+mod failure;
+mod headers;
+mod service;
+mod target;
+
+pub use self::{
+    service::{Upstream, UpstreamConfig, UpstreamFuture},
+    target::{BadUrl, UpstreamUrl},
+};

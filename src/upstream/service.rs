@@ -1,0 +1,216 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Version, header::InvalidHeaderValue};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::{Client, ResponseFuture, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+use tower_http::timeout::TimeoutBody;
+use tower_responses_core::{BoxError, RequestBody, ResponseBody};
+use tower_service::Service;
+
+use super::{
+    UpstreamUrl,
+    connect::RetryConnect,
+    failure,
+    headers::{Credential, prepare_request, remove_hop_by_hop},
+};
+
+/// How an upstream is asked. Every time may be switched off with `None`.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// For a connection to be made. 5 seconds.
+    pub connect_timeout: Option<Duration>,
+    /// How often a connection that could not be made is tried again. Twice.
+    pub connect_retries: u32,
+    /// For the first byte of an answer; without streaming that is the whole answer. 10 minutes.
+    pub first_byte_timeout: Option<Duration>,
+    /// Between two pieces of an answer. 5 minutes.
+    pub idle_timeout: Option<Duration>,
+    /// How long a connection that nobody uses is kept. 4 seconds: vLLM closes its own after 5.
+    pub pool_idle_timeout: Duration,
+    /// Speak HTTP/2 from the start, also without TLS.
+    pub http2: bool,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Some(Duration::from_secs(5)),
+            connect_retries: 2,
+            first_byte_timeout: Some(Duration::from_secs(600)),
+            idle_timeout: Some(Duration::from_secs(300)),
+            pool_idle_timeout: Duration::from_secs(4),
+            http2: false,
+        }
+    }
+}
+
+type HttpsClient = Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>;
+
+/// Asks one upstream. Clones share its connections.
+///
+/// It never fails: what goes wrong is an HTTP response with an error in OpenAI's shape, 502 where
+/// the upstream cannot be reached or gives up, 504 where it is too slow.
+#[derive(Clone)]
+pub struct Upstream {
+    url: UpstreamUrl,
+    client: HttpsClient,
+    credential: Credential,
+    config: UpstreamConfig,
+}
+
+impl Upstream {
+    /// An upstream with the default configuration.
+    pub fn new(url: UpstreamUrl) -> Self {
+        Self::with_config(url, UpstreamConfig::default())
+    }
+
+    /// An upstream that is asked as `config` says.
+    pub fn with_config(url: UpstreamUrl, config: UpstreamConfig) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(config.connect_timeout);
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http();
+        let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.pool_idle_timeout)
+            .http2_only(config.http2)
+            .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
+        Self { url, client, credential: Credential::default(), config }
+    }
+
+    /// The upstream gets this key as a bearer token, and never the client's credential.
+    ///
+    /// # Errors
+    /// Where the key cannot stand in a header.
+    pub fn with_key(mut self, key: &str) -> Result<Self, InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))?;
+        value.set_sensitive(true);
+        self.credential = Credential::Ours(value);
+        Ok(self)
+    }
+
+    /// The upstream gets no credential, the client's neither.
+    #[must_use]
+    pub fn without_credential(mut self) -> Self {
+        self.credential = Credential::None;
+        self
+    }
+
+    /// Whether the upstream is shown a key of ours.
+    pub fn has_key(&self) -> bool {
+        matches!(self.credential, Credential::Ours(_))
+    }
+
+    /// Where the upstream is.
+    pub fn url(&self) -> &UpstreamUrl {
+        &self.url
+    }
+}
+
+impl<B> Service<Request<B>> for Upstream
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = UpstreamFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // The client makes connections as it needs them.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> UpstreamFuture {
+        let (mut head, body) = request.into_parts();
+        head.uri = self.url.join(&head.uri);
+        head.version = if self.config.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        prepare_request(&mut head.headers, &self.credential);
+        // What our own transport put there means nothing further in.
+        head.extensions = http::Extensions::new();
+        UpstreamFuture {
+            answer: self.client.request(Request::from_parts(head, RequestBody::new(body))),
+            sleep: self.config.first_byte_timeout.map(tokio::time::sleep),
+            first_byte_timeout: self.config.first_byte_timeout.unwrap_or_default(),
+            idle_timeout: self.config.idle_timeout,
+        }
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, credential, config, client: _ } = self;
+        f.debug_struct("Upstream")
+            .field("url", url)
+            .field("credential", credential)
+            .field("config", config)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Future of [`Upstream`].
+    pub struct UpstreamFuture {
+        #[pin]
+        answer: ResponseFuture,
+        #[pin]
+        sleep: Option<Sleep>,
+        first_byte_timeout: Duration,
+        idle_timeout: Option<Duration>,
+    }
+}
+
+impl Future for UpstreamFuture {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(answer) = this.answer.poll(cx) {
+            return Poll::Ready(Ok(match answer {
+                Ok(response) => received(response, *this.idle_timeout),
+                Err(error) => failure::no_answer(&error).into_response(),
+            }));
+        }
+        if let Some(sleep) = this.sleep.as_pin_mut()
+            && sleep.poll(cx).is_ready()
+        {
+            return Poll::Ready(Ok(failure::too_slow(*this.first_byte_timeout).into_response()));
+        }
+        Poll::Pending
+    }
+}
+
+fn received(mut response: Response<Incoming>, idle_timeout: Option<Duration>) -> Response<ResponseBody> {
+    remove_hop_by_hop(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    response.map(|body| match idle_timeout {
+        Some(timeout) => ResponseBody::new(TimeoutBody::new(timeout, body)),
+        None => ResponseBody::new(body),
+    })
+}
+
+impl fmt::Debug for UpstreamFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamFuture").finish_non_exhaustive()
+    }
+}

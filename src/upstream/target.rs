@@ -1,0 +1,122 @@
+use std::{fmt, str::FromStr};
+
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+/// Where an upstream is: a URL with or without `/v1` at its end.
+///
+/// Requests for `/v1/…` go to the same place either way. Where the URL has the `/v1`, requests
+/// that come without it get it.
+///
+/// ```
+/// use tower_responses::upstream::UpstreamUrl;
+///
+/// for url in ["http://host:8000", "http://host:8000/v1/", "http://host:8000/v1"] {
+///     let url: UpstreamUrl = url.parse().unwrap();
+///     assert_eq!(url.join(&"/v1/models?a=b".parse().unwrap()), "http://host:8000/v1/models?a=b");
+/// }
+/// let url: UpstreamUrl = "https://host/api/v1".parse().unwrap();
+/// assert_eq!(url.join(&"/responses".parse().unwrap()), "https://host/api/v1/responses");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without `/v1` and without a slash at its end.
+    prefix: String,
+    versioned: bool,
+}
+
+impl UpstreamUrl {
+    /// The URL that a request with this target goes to.
+    pub fn join(&self, target: &Uri) -> Uri {
+        let path = target.path_and_query().map_or("/", PathAndQuery::as_str);
+        let versioned = target.path() == "/v1" || target.path().starts_with("/v1/");
+        let version = if self.versioned && !versioned { "/v1" } else { "" };
+        let path = match (self.prefix.as_str(), version) {
+            ("", "") => target.path_and_query().cloned(),
+            (prefix, version) => PathAndQuery::from_maybe_shared(format!("{prefix}{version}{path}")).ok(),
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
+        // All three parts are there, which is all that can go wrong.
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
+impl FromStr for UpstreamUrl {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadUrl> {
+        let bad = |why| BadUrl { url: text.to_owned(), why };
+        let uri: Uri = text.trim().parse().map_err(|_| bad("it cannot be parsed"))?;
+        let parts = uri.into_parts();
+        let scheme = parts.scheme.ok_or_else(|| bad("it has to begin with http:// or https://"))?;
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(bad("it has to begin with http:// or https://"));
+        }
+        let authority = parts.authority.ok_or_else(|| bad("it names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(bad("credentials do not belong into it"));
+        }
+        let path = parts.path_and_query.as_ref().map_or("", |path| path.path()).trim_end_matches('/');
+        let (prefix, versioned) = path.strip_suffix("/v1").map_or((path, false), |prefix| (prefix, true));
+        Ok(Self { scheme, authority, prefix: prefix.to_owned(), versioned })
+    }
+}
+
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = if self.versioned { "/v1" } else { "" };
+        write!(f, "{}://{}{}{version}", self.scheme, self.authority, self.prefix)
+    }
+}
+
+/// A URL that is none of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadUrl {
+    url: String,
+    why: &'static str,
+}
+
+impl fmt::Display for BadUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What stands before an @ may be a password.
+        let shown = self.url.rsplit('@').next().unwrap_or_default();
+        write!(f, "'{shown}' is not the URL of an upstream: {}", self.why)
+    }
+}
+
+impl std::error::Error for BadUrl {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_upstream_is_refused() {
+        for text in ["", "host:8000", "ftp://host", "/v1", "http://user:secret@host"] {
+            let error = text.parse::<UpstreamUrl>().expect_err(text);
+            assert!(!error.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn prefixes_stay() {
+        let url: UpstreamUrl = "http://host/openai/v1".parse().expect("a URL");
+        assert_eq!(url.to_string(), "http://host/openai/v1");
+        assert_eq!(url.join(&Uri::from_static("/v1/responses")), "http://host/openai/v1/responses");
+        assert_eq!(url.join(&Uri::from_static("/v10")), "http://host/openai/v1/v10");
+        let url: UpstreamUrl = "http://host".parse().expect("a URL");
+        assert_eq!(url.join(&Uri::from_static("/health")), "http://host/health");
+    }
+}
