@@ -67,6 +67,8 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+use std::task::{Context, Poll};
+
 use http::{Method, Request, request, response as head};
 
 use crate::{ApiError, json::Object, sse::EventFilter};
@@ -106,6 +108,13 @@ pub trait RewriteResponse: EventFilter {
     /// # Errors
     /// What the client gets instead.
     fn object(&mut self, head: &mut head::Parts, object: &mut Object) -> Result<(), ApiError>;
+
+    /// Asked after [`object`](Self::object) until it is ready: what the object waits for (a write
+    /// to a store), as [`EventFilter::poll_flush`] is for events.
+    fn poll_object(&mut self, cx: &mut Context<'_>, object: &mut Object) -> Poll<()> {
+        let _ = (cx, object);
+        Poll::Ready(())
+    }
 }
 
 /// Whether this is `POST …/responses`, the request that makes a response.

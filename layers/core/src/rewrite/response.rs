@@ -77,6 +77,7 @@ pub struct RewriteResponseBody<R> {
 enum Step<R> {
     Ready(Option<Response<ResponseBody>>),
     Reading { head: Option<Parts>, collect: Collect, rewrite: R },
+    Holding { response: Option<(Parts, Box<Object>)>, rewrite: R },
 }
 
 impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
@@ -91,7 +92,7 @@ impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
                 Step::Ready(Some(Response::from_parts(head, body)))
             }
             Shape::Object => match body.into_object(limits.response) {
-                Ok(object) => Step::Ready(Some(finish(head, *object, rewrite))),
+                Ok(object) => finish(head, object, rewrite),
                 Err(collect) => Step::Reading { head: Some(head), collect, rewrite },
             },
             Shape::Other => Step::Ready(Some(Response::from_parts(head, body))),
@@ -110,29 +111,33 @@ impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
             let Step::Reading { rewrite, .. } = std::mem::replace(&mut self.step, Step::Ready(None)) else {
                 unreachable!("it was reading")
             };
-            return Poll::Ready(match text {
+            self.step = match text {
                 Ok(text) => match Object::parse(text.clone()) {
-                    Ok(object) => finish(head, object, rewrite),
+                    Ok(object) => finish(head, Box::new(object), rewrite),
                     // Not what the header says: none of ours to judge.
-                    Err(_) => Response::from_parts(head, text.into()),
+                    Err(_) => Step::Ready(Some(Response::from_parts(head, text.into()))),
                 },
-                Err(error) => unreadable(&error).into_response(),
-            });
+                Err(error) => Step::Ready(Some(unreadable(&error).into_response())),
+            };
         }
         match &mut self.step {
             Step::Ready(response) => Poll::Ready(response.take().expect("polled after it was ready")),
+            Step::Holding { response, rewrite } => {
+                let (_, object) = response.as_mut().expect("polled after it was ready");
+                ready!(rewrite.poll_object(cx, object));
+                let (mut head, object) = response.take().expect("it was held");
+                head.headers.remove(CONTENT_LENGTH);
+                Poll::Ready(Response::from_parts(head, ResponseBody::from(*object)))
+            }
             Step::Reading { .. } => Poll::Pending,
         }
     }
 }
 
-fn finish<R: RewriteResponse>(mut head: Parts, mut object: Object, mut rewrite: R) -> Response<ResponseBody> {
+fn finish<R: RewriteResponse>(mut head: Parts, mut object: Box<Object>, mut rewrite: R) -> Step<R> {
     match rewrite.object(&mut head, &mut object) {
-        Ok(()) => {
-            head.headers.remove(CONTENT_LENGTH);
-            Response::from_parts(head, object.into())
-        }
-        Err(error) => error.into_response(),
+        Ok(()) => Step::Holding { response: Some((head, object)), rewrite },
+        Err(error) => Step::Ready(Some(error.into_response())),
     }
 }
 
