@@ -1,0 +1,304 @@
+//! The functions that the upstream gets to see: read from the request in the order in which they
+//! stand there, so that what comes later changes nothing of what came before.
+
+use std::collections::HashMap;
+
+use tower_responses_core::{
+    ApiError, ClientTool, ToolKind,
+    json::{Array, Value},
+};
+
+use crate::{
+    function,
+    names::{self, PLAIN_NAMESPACE},
+    normalizer::Settings,
+    policy::{NamespaceDescriptions, Policy, UndeclaredCalls},
+};
+
+mod map;
+mod read;
+
+pub(crate) use self::read::{Place, declares_client_search};
+
+/// All tools of one request.
+pub(crate) struct Catalog<'s> {
+    settings: &'s Settings,
+    tools: Vec<Tool>,
+    known: HashMap<ClientTool, usize>,
+    /// Which tool the upstream knows by a name.
+    names: HashMap<Box<str>, usize>,
+    /// What the upstream sees, in order.
+    shown: Vec<Shown>,
+    /// The descriptions of namespaces, and whether a member has told them already.
+    namespaces: HashMap<Box<str>, Namespace>,
+    dropped: Vec<Box<str>>,
+    /// Whether deferred tools wait for a search of the client.
+    defers: bool,
+    /// Whether the client lets the model call tools at all.
+    offers: bool,
+    /// How many elements the request's `tools` have, and whether those that the upstream sees are
+    /// still the same.
+    declared: usize,
+    intact: bool,
+}
+
+struct Tool {
+    client: ClientTool,
+    name: Box<str>,
+    function: Value,
+    /// What a newer declaration has to differ in to replace this one.
+    schema: Option<Value>,
+    is_shown: bool,
+    /// Whether it is known by calls alone.
+    is_undeclared: bool,
+}
+
+enum Shown {
+    Tool(usize),
+    /// Not ours to understand.
+    Passed(Value),
+}
+
+#[derive(Default)]
+struct Namespace {
+    description: String,
+    /// The member that has told it first.
+    told_by: Option<Box<str>>,
+}
+
+/// A tool as it stands in the request.
+struct Declared<'v> {
+    client: ClientTool,
+    value: &'v Value,
+    is_deferred: bool,
+}
+
+impl<'s> Catalog<'s> {
+    /// An empty catalog. `defers` says whether the client searches for deferred tools itself,
+    /// `offers` whether tools that were found or called earlier may be shown.
+    pub(crate) fn new(settings: &'s Settings, defers: bool, offers: bool) -> Self {
+        Self {
+            settings,
+            tools: Vec::new(),
+            known: HashMap::new(),
+            names: HashMap::new(),
+            shown: Vec::new(),
+            namespaces: HashMap::new(),
+            dropped: Vec::new(),
+            defers,
+            offers,
+            declared: 0,
+            intact: true,
+        }
+    }
+
+    /// The name that the upstream knows a tool by.
+    pub(crate) fn name(&self, tool: usize) -> &str {
+        &self.tools[tool].name
+    }
+
+    /// The description that the upstream sees of a tool.
+    pub(crate) fn description(&self, tool: usize) -> String {
+        self.tools[tool].function.member_str("description").unwrap_or_default().into_owned()
+    }
+
+    /// Which types of tools were dropped, each once.
+    pub(crate) fn dropped(&self) -> &[Box<str>] {
+        &self.dropped
+    }
+
+    /// Whether the upstream sees no tools.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// The tools for the upstream, if they differ from those of the request.
+    pub(crate) fn changed(&self) -> Option<Array> {
+        let value = |shown: &Shown| match shown {
+            Shown::Tool(tool) => self.tools[*tool].function.clone(),
+            Shown::Passed(value) => value.clone(),
+        };
+        let unchanged = self.intact && self.shown.len() == self.declared || self.shown.is_empty() && self.declared == 0;
+        (!unchanged).then(|| self.shown.iter().map(value).collect())
+    }
+
+    /// Leaves out what `keep` does not name.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&ClientTool, usize) -> bool, keep_passed: impl Fn(&Value) -> bool) {
+        let tools = &self.tools;
+        self.shown.retain(|shown| match shown {
+            Shown::Tool(tool) => keep(&tools[*tool].client, *tool),
+            Shown::Passed(value) => keep_passed(value),
+        });
+    }
+
+    /// Makes the upstream see a tool, after all others, if it does not yet.
+    pub(crate) fn show(&mut self, tool: usize) {
+        if self.offers && !std::mem::replace(&mut self.tools[tool].is_shown, true) {
+            self.shown.push(Shown::Tool(tool));
+            self.intact = false;
+        }
+    }
+
+    /// The tool that a call in the history means, which is declared if it has to be.
+    pub(crate) fn called(&mut self, kind: ToolKind, namespace: Option<&str>, name: &str) -> usize {
+        if let Some(tool) = self.find(kind, namespace, name) {
+            // A client may call deferred tools without a search: from then on they are known.
+            self.show(tool);
+            return tool;
+        }
+        let client = ClientTool::new(kind, namespace, name);
+        let upstream = names::choose(&client, |name| self.names.contains_key(name));
+        let tool = Tool {
+            client,
+            function: function::undeclared(&upstream),
+            name: upstream.into(),
+            schema: None,
+            is_shown: false,
+            is_undeclared: true,
+        };
+        let tool = self.push(tool);
+        if self.settings.undeclared_calls == UndeclaredCalls::Declare && !self.is_empty() {
+            self.show(tool);
+        }
+        tool
+    }
+
+    /// The tool that is known by this name upstream.
+    pub(crate) fn by_upstream_name(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
+    /// The tool that a client names so.
+    pub(crate) fn find(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
+        let of = |kind, namespace| self.known.get(&ClientTool::new(kind, namespace, name)).copied();
+        let alias = match namespace {
+            None => Some(PLAIN_NAMESPACE),
+            Some(PLAIN_NAMESPACE) => None,
+            Some(_) => namespace,
+        };
+        // Some clients give plain tools the namespace `functions`, or none to its members.
+        let kinds = [kind, ToolKind::Function, ToolKind::Custom];
+        let exact = kinds.into_iter().find_map(|kind| of(kind, namespace).or_else(|| of(kind, alias)));
+        exact.or_else(|| if namespace.is_none() { self.names.get(name).copied() } else { None })
+    }
+
+    /// Takes in a declaration: a new tool, or one that is known already.
+    fn declare(&mut self, declared: Declared<'_>) -> usize {
+        let known = self.known.get(&declared.client).copied().or_else(|| self.called_before(&declared.client));
+        if let Some(tool) = known {
+            self.declare_again(tool, &declared);
+            return tool;
+        }
+        let name = names::choose(&declared.client, |name| self.names.contains_key(name));
+        let function = self.function(&declared, &name);
+        let is_shown = self.offers && !(declared.is_deferred && self.defers);
+        let tool = Tool {
+            function: function.unwrap_or_else(|| declared.value.clone()),
+            schema: schema(declared.client.kind(), declared.value),
+            client: declared.client,
+            name: name.into(),
+            is_shown,
+            is_undeclared: false,
+        };
+        let tool = self.push(tool);
+        if is_shown {
+            self.shown.push(Shown::Tool(tool));
+        }
+        tool
+    }
+
+    fn declare_again(&mut self, tool: usize, declared: &Declared<'_>) {
+        let schema = schema(declared.client.kind(), declared.value);
+        let old = &self.tools[tool];
+        let differs = schema.is_some() && !same(schema.as_ref(), old.schema.as_ref());
+        if differs || old.is_undeclared {
+            let name = old.name.clone();
+            let function = self.function(declared, &name).unwrap_or_else(|| declared.value.clone());
+            self.intact = false;
+            let tool = &mut self.tools[tool];
+            *tool = Tool {
+                client: declared.client.clone(),
+                name,
+                function,
+                schema,
+                is_shown: tool.is_shown,
+                is_undeclared: false,
+            };
+        }
+        self.known.insert(declared.client.clone(), tool);
+        if !(declared.is_deferred && self.defers) {
+            self.show(tool);
+        }
+    }
+
+    /// A tool that was called by the very name that the new one would have, before it was
+    /// declared: it was meant.
+    fn called_before(&self, client: &ClientTool) -> Option<usize> {
+        let tool = *self.names.get(&*names::natural(client.namespace(), client.name()))?;
+        self.tools[tool].is_undeclared.then_some(tool)
+    }
+
+    fn push(&mut self, tool: Tool) -> usize {
+        let index = self.tools.len();
+        self.known.insert(tool.client.clone(), index);
+        self.names.insert(tool.name.clone(), index);
+        self.tools.push(tool);
+        index
+    }
+
+    /// What stands for a tool upstream; `None` for a function that can go as it is.
+    fn function(&mut self, declared: &Declared<'_>, name: &str) -> Option<Value> {
+        let prefix = self.prefix(&declared.client);
+        let prefix = prefix.as_deref();
+        let function = match declared.client.kind() {
+            ToolKind::Custom => Some(function::custom(declared.value, name, prefix)),
+            ToolKind::ToolSearch => Some(function::tool_search(declared.value, name)),
+            _ => function::function(declared.value, name, prefix, self.settings.strict),
+        };
+        self.intact &= function.is_none();
+        function
+    }
+
+    /// What is to stand before the description of a member of a namespace.
+    fn prefix(&mut self, client: &ClientTool) -> Option<String> {
+        let known = self.namespaces.get_mut(client.namespace()?)?;
+        let told_by = known.told_by.get_or_insert_with(|| client.name().into());
+        let tell = match self.settings.namespace_descriptions {
+            NamespaceDescriptions::EachMember => true,
+            NamespaceDescriptions::FirstMember => **told_by == *client.name(),
+            NamespaceDescriptions::Omit => false,
+        };
+        (tell && !known.description.is_empty()).then(|| known.description.clone())
+    }
+
+    /// Takes in a tool that the upstream cannot execute. `found` ones cannot be refused: the
+    /// client did not choose them.
+    fn hosted(&mut self, value: &Value, place: &Place<'_>) -> Result<(), ApiError> {
+        let kind = value.member_str("type").unwrap_or_else(|| "unknown".into());
+        match self.settings.tools.of(&kind) {
+            Policy::Pass => self.shown.push(Shown::Passed(value.clone())),
+            Policy::Reject if !place.is_found() => {
+                let message = format!("tools of type '{kind}' are not supported here");
+                return Err(ApiError::bad_request(message).param(place.param()).code("unsupported_tool"));
+            }
+            Policy::Drop | Policy::Reject => {
+                if !self.dropped.iter().any(|dropped| **dropped == *kind) {
+                    self.dropped.push(kind.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a declaration that decides how a tool can be called.
+fn schema(kind: ToolKind, declared: &Value) -> Option<Value> {
+    declared.member(if kind == ToolKind::Custom { "format" } else { "parameters" }).filter(|schema| !schema.is_null())
+}
+
+/// Whether two schemas say the same, in whichever spelling.
+fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
+    let decoded = |value: &Value| value.decode::<serde_json::Value>().ok();
+    one == other || decoded(one).is_some_and(|one| Some(one) == decoded(other))
+}

@@ -1,0 +1,142 @@
+//! `tool_choice`: which tools the model may or has to call.
+
+use tower_responses_core::{
+    ApiError, ToolKind, ToolMap,
+    json::{Object, Value},
+};
+
+use crate::{
+    catalog::Catalog,
+    policy::{Policy, ToolPolicies},
+};
+
+/// Rewrites the choice for the upstream, and narrows down what the upstream sees where it knows
+/// no such choice itself.
+pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, tools: &ToolPolicies) -> Result<(), ApiError> {
+    let Some(choice) = body.get("tool_choice").cloned() else { return Ok(()) };
+    if choice.as_str().as_deref() == Some("required") {
+        return require_any(catalog);
+    }
+    let Some(kind) = choice.member_str("type") else { return Ok(()) };
+    let chosen = match &*kind {
+        "function" | "custom" | "tool_search" => function(&choice, &kind, catalog, tools)?,
+        "namespace" => {
+            let name = choice.member_str("name").unwrap_or_default();
+            catalog.retain(|tool, _| tool.namespace() == Some(&name), |_| false);
+            if catalog.is_empty() {
+                return Err(refuse(format!("tool_choice names the namespace '{name}', which has no tools")));
+            }
+            Some(Value::string("required"))
+        }
+        "allowed_tools" => Some(Value::string(allowed(&choice, catalog)?)),
+        kind if tools.of(kind) != Policy::Pass => return Err(not_here(kind)),
+        _ => None,
+    };
+    if let Some(chosen) = chosen {
+        body.set("tool_choice", chosen);
+    }
+    Ok(())
+}
+
+fn refuse(message: String) -> ApiError {
+    ApiError::bad_request(message).param("tool_choice").code("invalid_tool_choice")
+}
+
+fn not_here(kind: &str) -> ApiError {
+    refuse(format!("tool_choice names a tool of type '{kind}', which is not available here"))
+}
+
+fn require_any(catalog: &Catalog<'_>) -> Result<(), ApiError> {
+    if !catalog.is_empty() || catalog.dropped().is_empty() {
+        return Ok(());
+    }
+    let dropped = catalog.dropped().join(", ");
+    Err(refuse(format!("tool_choice requires a call, but none of the tools is available here: {dropped}")))
+}
+
+/// One tool, by the name that the client gave it or by one of those that it may have flattened it
+/// to. `None` if the choice can go as it is.
+fn function(
+    choice: &Value,
+    kind: &str,
+    catalog: &mut Catalog<'_>,
+    tools: &ToolPolicies,
+) -> Result<Option<Value>, ApiError> {
+    let name = match choice.member_str("name") {
+        Some(name) => name.into_owned(),
+        None if kind == "tool_search" => "tool_search".to_owned(),
+        // What is no choice of a tool by name is the upstream's to refuse.
+        None => return Ok(None),
+    };
+    let map = catalog.map().build();
+    let Some(tool) = named(choice, kind, &name, catalog, &map) else {
+        if kind == "tool_search" && tools.of(kind) != Policy::Pass {
+            return Err(not_here(kind));
+        }
+        // Without tools the upstream may know some from elsewhere.
+        return if catalog.is_empty() { Ok(None) } else { Err(undeclared(&name)) };
+    };
+    catalog.show(tool);
+    let upstream = catalog.name(tool);
+    if kind == "function" && upstream == name && choice.member("namespace").is_none() {
+        return Ok(None);
+    }
+    let mut chosen = Object::new();
+    chosen.set("type", "function");
+    chosen.set("name", upstream);
+    Ok(Some(chosen.into()))
+}
+
+fn undeclared(name: &str) -> ApiError {
+    refuse(format!("tool_choice names the tool '{name}', which is not declared"))
+}
+
+fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog<'_>, map: &ToolMap) -> Option<usize> {
+    let kind = match kind {
+        "custom" => ToolKind::Custom,
+        "tool_search" => ToolKind::ToolSearch,
+        _ => ToolKind::Function,
+    };
+    let namespace = choice.member_str("namespace").filter(|namespace| !namespace.is_empty());
+    catalog.find(kind, namespace.as_deref(), name).or_else(|| {
+        // A map of exact names, so that no name is ever taken apart.
+        let (upstream, _) = if namespace.is_none() { map.resolve(name)? } else { return None };
+        catalog.by_upstream_name(upstream)
+    })
+}
+
+/// Servers accept `allowed_tools` and ignore it, so what is not allowed is not shown.
+fn allowed(choice: &Value, catalog: &mut Catalog<'_>) -> Result<&'static str, ApiError> {
+    // Chat completions have one level more.
+    let inner = choice.member("allowed_tools").filter(Value::is_object);
+    let choice = inner.as_ref().unwrap_or(choice);
+    let map = catalog.map().build();
+    let (mut tools, mut namespaces, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in choice.member("tools").and_then(|tools| tools.elements()).unwrap_or_default() {
+        let nested = entry.member("function").filter(Value::is_object);
+        let entry = nested.as_ref().unwrap_or(&entry);
+        let kind = entry.member_str("type").unwrap_or_else(|| "function".into());
+        let name = entry.member_str("name").unwrap_or_else(|| kind.clone());
+        match &*kind {
+            "namespace" => namespaces.push(name.into_owned()),
+            "function" | "custom" | "tool_search" => tools.extend(named(entry, &kind, &name, catalog, &map)),
+            _ => passed.push(kind.into_owned()),
+        }
+    }
+    for &tool in &tools {
+        catalog.show(tool);
+    }
+    catalog.retain(
+        |client, tool| tools.contains(&tool) || namespaces.iter().any(|name| client.namespace() == Some(name)),
+        |value| value.member_str("type").is_some_and(|kind| passed.iter().any(|passed| *passed == kind)),
+    );
+    if choice.member_str("mode").as_deref() != Some("required") {
+        return Ok("auto");
+    }
+    if catalog.is_empty() {
+        return Err(refuse(
+            "tool_choice requires a call of an allowed tool, but none of these is available here".into(),
+        ));
+    }
+    Ok("required")
+}

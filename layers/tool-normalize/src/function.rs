@@ -1,0 +1,113 @@
+//! The functions that stand for the client's tools upstream.
+
+use tower_responses_core::json::{Object, Value};
+
+use crate::{policy::Strict, schema};
+
+const CUSTOM_PARAMETERS: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The text for the tool, unchanged."}},"required":["input"],"additionalProperties":false}"#;
+const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string","description":"What the tool should do."}},"required":["query"],"additionalProperties":false}"#;
+const ANY_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The function for a function. `None` if it can go as it is.
+pub(crate) fn function(declared: &Value, name: &str, prefix: Option<&str>, strict: Strict) -> Option<Value> {
+    let renamed = declared.member_str("name").as_deref() != Some(name);
+    let private = schema::may_be_private(&declared.text());
+    let forced = strict == Strict::Force && can_be_forced(declared);
+    if !(renamed || private || forced || prefix.is_some()) {
+        return None;
+    }
+    let mut function = declared.clone();
+    let open = function.as_object_mut()?;
+    if renamed {
+        open.set("name", name);
+    }
+    if let Some(description) = described(declared, prefix) {
+        open.set("description", &*description);
+    }
+    if forced {
+        open.set("strict", Value::bool(true));
+    }
+    if private {
+        open.remove("defer_loading");
+        if let Some(parameters) = open.get_mut("parameters") {
+            schema::clean(parameters);
+        }
+    }
+    Some(function)
+}
+
+fn can_be_forced(declared: &Value) -> bool {
+    declared.member("strict").is_none_or(|strict| strict.as_bool() != Some(true))
+        && declared.member("parameters").is_some_and(|parameters| schema::is_enforceable(&parameters))
+}
+
+/// The description with what comes before it, if it does not begin so already.
+fn described(declared: &Value, prefix: Option<&str>) -> Option<String> {
+    let prefix = prefix?;
+    match declared.member_str("description").filter(|own| !own.trim().is_empty()) {
+        Some(own) if own.starts_with(prefix) => None,
+        Some(own) => Some(format!("{prefix}\n\n{own}")),
+        None => Some(prefix.to_owned()),
+    }
+}
+
+/// The function for a custom tool: its free text is the one argument.
+pub(crate) fn custom(declared: &Value, name: &str, prefix: Option<&str>) -> Value {
+    let own = declared.member_str("description").unwrap_or_default();
+    let mut description = described(declared, prefix).unwrap_or_else(|| own.into_owned());
+    if !description.trim().is_empty() {
+        description.push_str("\n\n");
+    }
+    description.push_str("The text for this tool goes, as it is, into the string `input`.");
+    if let Some(grammar) = grammar(declared) {
+        description.push_str(&grammar);
+    }
+    let mut function = head(name, &description);
+    function.set("strict", Value::bool(true));
+    function.set("parameters", Value::from_text(CUSTOM_PARAMETERS));
+    function.into()
+}
+
+/// The grammar of a custom tool, in words for the model.
+fn grammar(declared: &Value) -> Option<String> {
+    let format = declared.member("format")?;
+    let definition = format.member("definition").or_else(|| format.member("grammar")?.member("definition"))?;
+    let syntax = format.member("syntax").or_else(|| format.member("grammar")?.member("syntax"));
+    let syntax = syntax.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let definition = definition.as_str()?;
+    let intro = match &*syntax {
+        "regex" => "It has to match this regular expression as a whole:".to_owned(),
+        "" => "It has to follow this grammar:".to_owned(),
+        syntax => format!("It has to follow this {syntax} grammar:"),
+    };
+    let end = if definition.ends_with('\n') { "" } else { "\n" };
+    Some(format!(" {intro}\n```\n{definition}{end}```"))
+}
+
+/// The function for the tool search.
+pub(crate) fn tool_search(declared: &Value, name: &str) -> Value {
+    let own = declared.member_str("description").filter(|own| !own.trim().is_empty());
+    let mut function =
+        head(name, own.as_deref().unwrap_or("Finds tools. Those that it finds can be called afterwards."));
+    function.set("strict", Value::bool(true));
+    let parameters = declared.member("parameters").filter(Value::is_object);
+    let mut parameters = parameters.unwrap_or_else(|| Value::from_text(SEARCH_PARAMETERS));
+    schema::clean(&mut parameters);
+    function.set("parameters", parameters);
+    function.into()
+}
+
+/// The function for a tool of which nothing is known but that it was called.
+pub(crate) fn undeclared(name: &str) -> Value {
+    let mut function = head(name, "Was called earlier in this conversation. It may not be available any more.");
+    function.set("parameters", Value::from_text(ANY_PARAMETERS));
+    function.into()
+}
+
+fn head(name: &str, description: &str) -> Object {
+    let mut function = Object::new();
+    function.set("type", "function");
+    function.set("name", name);
+    function.set("description", description);
+    function
+}

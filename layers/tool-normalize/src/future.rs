@@ -1,0 +1,126 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, request::Parts};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_responses_core::{ApiError, BoxError, ReadObject, RequestBody, ResponseBody, json::Object};
+use tower_service::Service;
+
+use crate::{DROPPED_TOOLS, Normalizer, policy};
+
+pin_project! {
+    /// Future of [`ToolNormalize`](crate::ToolNormalize).
+    pub struct ToolNormalizeFuture<S>
+    where
+        S: Service<Request<RequestBody>>,
+    {
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S>
+    where
+        S: Service<Request<RequestBody>>,
+    {
+        Reading { read: ReadObject, head: Option<Parts>, inner: S, normalizer: Arc<Normalizer> },
+        Calling { #[pin] future: S::Future, dropped: Option<HeaderValue> },
+    }
+}
+
+impl<S> ToolNormalizeFuture<S>
+where
+    S: Service<Request<RequestBody>>,
+{
+    pub(crate) fn reading(read: ReadObject, head: Parts, inner: S, normalizer: Arc<Normalizer>) -> Self {
+        Self { state: State::Reading { read, head: Some(head), inner, normalizer } }
+    }
+
+    pub(crate) fn calling(future: S::Future) -> Self {
+        Self { state: State::Calling { future, dropped: None } }
+    }
+}
+
+impl<S, ResBody> Future for ToolNormalizeFuture<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProj::Reading { read, head, inner, normalizer } => {
+                    let object = ready!(Pin::new(read).poll(cx)).map_err(ApiError::from);
+                    let head = head.take().expect("polled after it was ready");
+                    let (request, dropped) = match object.and_then(|object| normalize(normalizer, head, object)) {
+                        Ok(normalized) => normalized,
+                        Err(error) => return Poll::Ready(Ok(error.into_response())),
+                    };
+                    let future = inner.call(request);
+                    this.state.set(State::Calling { future, dropped });
+                }
+                StateProj::Calling { future, dropped } => {
+                    let mut response = ready!(future.poll(cx))?.map(ResponseBody::new);
+                    if let Some(dropped) = dropped.take() {
+                        response.headers_mut().insert(DROPPED_TOOLS, dropped);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+            }
+        }
+    }
+}
+
+type Normalized = (Request<RequestBody>, Option<HeaderValue>);
+
+fn normalize(normalizer: &Normalizer, mut head: Parts, mut body: Object) -> Result<Normalized, ApiError> {
+    let normalized = normalizer.normalize(&mut body)?;
+    let dropped = tell(&normalized.dropped);
+    head.extensions.insert(normalized.map);
+    Ok((Request::from_parts(head, body.into()), dropped))
+}
+
+/// Tells the operator which tools were dropped, and gives what tells the client.
+fn tell(dropped: &[Box<str>]) -> Option<HeaderValue> {
+    if dropped.is_empty() {
+        return None;
+    }
+    for kind in dropped {
+        let label = policy::family(kind).unwrap_or("unknown");
+        metrics::counter!("tower_responses_tools_dropped_total", "type" => label).increment(1);
+    }
+    let names = names(dropped);
+    tracing::warn!(types = %names, "the upstream does not execute these tools, so they were dropped");
+    HeaderValue::try_from(names).ok()
+}
+
+/// The types as a header can hold them: clients may write anything there.
+fn names(dropped: &[Box<str>]) -> String {
+    const MOST: usize = 16;
+    const LONGEST: usize = 64;
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '?' };
+    let names = dropped.iter().take(MOST).map(|name| name.chars().take(LONGEST).map(plain).collect::<String>());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl<S> fmt::Debug for ToolNormalizeFuture<S>
+where
+    S: Service<Request<RequestBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolNormalizeFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,110 @@
+//! What the conversation so far looks like to the upstream.
+
+use tower_responses_core::{
+    ApiError, ToolKind,
+    json::{Edit, Object, Value},
+};
+
+use crate::{
+    catalog::{Catalog, Place},
+    normalizer::Settings,
+    policy::{HostedItems, Policy},
+};
+
+mod calls;
+mod kind;
+mod messages;
+mod outputs;
+mod reasoning;
+
+use kind::Kind;
+
+/// Translates the items of `input` in their order. What an item becomes depends on what stands
+/// before it alone, so that each request extends the one before.
+pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, settings: &Settings) -> Result<(), ApiError> {
+    let Some(input) = body.array_mut("input") else { return Ok(()) };
+    let mut refused = None;
+    let mut index = 0;
+    input.map(|item| {
+        let at = index;
+        index += 1;
+        if refused.is_some() {
+            return Edit::Keep;
+        }
+        translate_item(item, at, catalog, settings).unwrap_or_else(|error| {
+            refused = Some(error);
+            Edit::Keep
+        })
+    });
+    refused.map_or(Ok(()), Err)
+}
+
+fn translate_item(
+    item: &mut Value,
+    index: usize,
+    catalog: &mut Catalog<'_>,
+    settings: &Settings,
+) -> Result<Edit, ApiError> {
+    Ok(match Kind::of(item) {
+        Kind::Message => Edit::Keep,
+        Kind::FunctionCall => calls::function(item, catalog),
+        Kind::CustomCall => calls::custom(item, catalog),
+        Kind::SearchCall => match calls::search(item, catalog) {
+            Some(call) => call,
+            None => hosted(item, settings),
+        },
+        Kind::FunctionOutput => outputs::function(item),
+        Kind::CustomOutput => outputs::custom(item),
+        Kind::SearchOutput => {
+            let tools = item.member("tools").unwrap_or_else(Value::null);
+            let found = catalog.read(&tools, Place::Found)?;
+            outputs::search(item, &found, catalog)
+        }
+        Kind::AdditionalTools => {
+            let tools = item.member("tools").unwrap_or_else(Value::null);
+            catalog.read(&tools, Place::Item(index))?;
+            Edit::remove()
+        }
+        Kind::Reasoning => reasoning::reasoning(item, settings.encrypted_reasoning),
+        Kind::AgentMessage => messages::agent(item),
+        Kind::Compaction => messages::compaction(item),
+        Kind::Hosted => hosted(item, settings),
+        Kind::CompactionTrigger => {
+            let message = "compaction by the server is not supported here: item of type 'compaction_trigger'";
+            return Err(refuse(message.to_owned(), index, "unsupported_item"));
+        }
+        Kind::Reference => {
+            let id = item.member_str("id").unwrap_or_default();
+            let message = format!("item '{id}' is referred to but not stored here: send the item itself");
+            return Err(refuse(message, index, "item_not_found"));
+        }
+        Kind::Unknown => match settings.unknown_items {
+            Policy::Pass => Edit::Keep,
+            Policy::Drop => Edit::remove(),
+            Policy::Reject => {
+                let kind = item.member_str("type").unwrap_or_default();
+                let message = format!("input items of type '{kind}' are not supported here");
+                return Err(refuse(message, index, "unsupported_item"));
+            }
+        },
+    })
+}
+
+fn hosted(item: &Value, settings: &Settings) -> Edit {
+    match settings.hosted_items {
+        HostedItems::Note => messages::note(item),
+        HostedItems::Drop => Edit::remove(),
+        HostedItems::Pass => Edit::Keep,
+    }
+}
+
+fn refuse(message: String, index: usize, code: &'static str) -> ApiError {
+    ApiError::bad_request(message).param(format!("input[{index}]")).code(code)
+}
+
+/// What a call is called upstream.
+fn name_of(item: &Value, kind: ToolKind, catalog: &mut Catalog<'_>) -> Option<usize> {
+    let name = item.member_str("name")?;
+    let namespace = item.member_str("namespace").filter(|namespace| !namespace.is_empty());
+    Some(catalog.called(kind, namespace.as_deref(), &name))
+}

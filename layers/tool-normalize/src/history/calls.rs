@@ -1,0 +1,58 @@
+//! Calls of tools become calls of the functions that stand for them.
+
+use tower_responses_core::{
+    ToolKind,
+    json::{Edit, Object, Value},
+};
+
+use super::name_of;
+use crate::catalog::Catalog;
+
+/// A call of a function: renamed, if the upstream knows it by another name.
+pub(super) fn function(item: &mut Value, catalog: &mut Catalog<'_>) -> Edit {
+    let Some(tool) = name_of(item, ToolKind::Function, catalog) else { return Edit::Keep };
+    let upstream = catalog.name(tool);
+    let renamed = item.member_str("name").as_deref() != Some(upstream);
+    let in_namespace = item.member("namespace").is_some_and(|namespace| !namespace.is_null());
+    if let Some(call) = if renamed || in_namespace { item.as_object_mut() } else { None } {
+        call.set("name", upstream);
+        call.remove("namespace");
+    }
+    Edit::Keep
+}
+
+/// A call of a custom tool: its text is the one argument.
+pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
+    let Some(tool) = name_of(item, ToolKind::Custom, catalog) else { return Edit::Keep };
+    let mut arguments = Object::new();
+    arguments.set("input", item.member("input").unwrap_or_else(|| Value::string("")));
+    call(item, catalog.name(tool), &arguments.text())
+}
+
+/// A search of the client's own. `None` for one that the server made.
+pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
+    item.member_str("call_id")?;
+    let tool = catalog.called(ToolKind::ToolSearch, None, "tool_search");
+    let arguments = match item.member("arguments") {
+        Some(arguments) if arguments.is_string() => arguments.as_str().unwrap_or_default().into_owned().into(),
+        Some(arguments) if arguments.is_object() => arguments.text(),
+        _ => "{}".into(),
+    };
+    Some(call(item, catalog.name(tool), &arguments))
+}
+
+/// A function call in place of another. It has no id: the one it had tells of another type, and
+/// servers need none.
+fn call(item: &Value, name: &str, arguments: &[u8]) -> Edit {
+    let mut call = Object::new();
+    call.set("type", "function_call");
+    if let Some(id) = item.member("call_id").filter(Value::is_string).or_else(|| item.member("id")) {
+        call.set("call_id", id);
+    }
+    call.set("name", name);
+    call.set("arguments", &*String::from_utf8_lossy(arguments));
+    if let Some(status) = item.member("status").filter(Value::is_string) {
+        call.set("status", status);
+    }
+    Edit::with(call)
+}

@@ -1,0 +1,24 @@
+//! What the client asks to be included in the answer.
+
+use tower_responses_core::json::{Edit, Object, Value};
+
+use crate::policy::{Policy, ToolPolicies, family};
+
+/// Removes what belongs to tools that are dropped: servers refuse values that they do not know.
+pub(crate) fn translate(body: &mut Object, tools: &ToolPolicies) {
+    let is_dropped = |value: &Value| {
+        let value = value.as_str().unwrap_or_default();
+        // `web_search_call.action.sources` is about `web_search`.
+        let item = value.split_once('.').map(|(item, _)| item).unwrap_or_default();
+        let tool = item.strip_suffix("_call").or_else(|| item.strip_suffix("_call_output"));
+        tool.and_then(family).is_some_and(|tool| tools.of(tool) != Policy::Pass)
+    };
+    if !body.get("include").and_then(Value::elements).is_some_and(|values| values.iter().any(is_dropped)) {
+        return;
+    }
+    let Some(include) = body.array_mut("include") else { return };
+    include.map(|value| if is_dropped(value) { Edit::remove() } else { Edit::Keep });
+    if include.is_empty() {
+        body.remove("include");
+    }
+}
