@@ -131,6 +131,15 @@ impl<'s> Catalog<'s> {
         });
     }
 
+    /// Makes the upstream see all members of a namespace.
+    pub(crate) fn show_members(&mut self, namespace: &str) {
+        for tool in 0..self.tools.len() {
+            if self.tools[tool].client.namespace() == Some(namespace) {
+                self.show(tool);
+            }
+        }
+    }
+
     /// Makes the upstream see a tool, after all others, if it does not yet.
     pub(crate) fn show(&mut self, tool: usize) {
         if self.offers && !std::mem::replace(&mut self.tools[tool].is_shown, true) {
@@ -150,7 +159,7 @@ impl<'s> Catalog<'s> {
         let upstream = names::choose(&client, |name| self.names.contains_key(name));
         let tool = Tool {
             client,
-            function: function::undeclared(&upstream),
+            function: function::undeclared(kind, &upstream),
             name: upstream.into(),
             schema: None,
             is_shown: false,
@@ -234,8 +243,10 @@ impl<'s> Catalog<'s> {
     /// A tool that was called by the very name that the new one would have, before it was
     /// declared: it was meant.
     fn called_before(&self, client: &ClientTool) -> Option<usize> {
-        let tool = *self.names.get(&*names::natural(client.namespace(), client.name()))?;
-        self.tools[tool].is_undeclared.then_some(tool)
+        let index = *self.names.get(&*names::natural(client.namespace(), client.name()))?;
+        let tool = &self.tools[index];
+        let meant = tool.client.namespace().is_none() || tool.client.namespace() == client.namespace();
+        (tool.is_undeclared && meant).then_some(index)
     }
 
     fn push(&mut self, tool: Tool) -> usize {

@@ -22,6 +22,7 @@ pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, tools: &To
         "function" | "custom" | "tool_search" => function(&choice, &kind, catalog, tools)?,
         "namespace" => {
             let name = choice.member_str("name").unwrap_or_default();
+            catalog.show_members(&name);
             catalog.retain(|tool, _| tool.namespace() == Some(&name), |_| false);
             if catalog.is_empty() {
                 return Err(refuse(format!("tool_choice names the namespace '{name}', which has no tools")));
@@ -74,7 +75,7 @@ fn function(
             return Err(not_here(kind));
         }
         // Without tools the upstream may know some from elsewhere.
-        return if catalog.is_empty() { Ok(None) } else { Err(undeclared(&name)) };
+        return if catalog.is_empty() && catalog.dropped().is_empty() { Ok(None) } else { Err(undeclared(&name)) };
     };
     catalog.show(tool);
     let upstream = catalog.name(tool);
@@ -123,9 +124,8 @@ fn allowed(choice: &Value, catalog: &mut Catalog<'_>) -> Result<&'static str, Ap
             _ => passed.push(kind.into_owned()),
         }
     }
-    for &tool in &tools {
-        catalog.show(tool);
-    }
+    tools.iter().for_each(|&tool| catalog.show(tool));
+    namespaces.iter().for_each(|namespace| catalog.show_members(namespace));
     catalog.retain(
         |client, tool| tools.contains(&tool) || namespaces.iter().any(|name| client.namespace() == Some(name)),
         |value| value.member_str("type").is_some_and(|kind| passed.iter().any(|passed| *passed == kind)),

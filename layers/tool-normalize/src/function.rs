@@ -1,6 +1,9 @@
 //! The functions that stand for the client's tools upstream.
 
-use tower_responses_core::json::{Object, Value};
+use tower_responses_core::{
+    ToolKind,
+    json::{Object, Value},
+};
 
 use crate::{policy::Strict, schema};
 
@@ -98,9 +101,10 @@ pub(crate) fn tool_search(declared: &Value, name: &str) -> Value {
 }
 
 /// The function for a tool of which nothing is known but that it was called.
-pub(crate) fn undeclared(name: &str) -> Value {
+pub(crate) fn undeclared(kind: ToolKind, name: &str) -> Value {
     let mut function = head(name, "Was called earlier in this conversation. It may not be available any more.");
-    function.set("parameters", Value::from_text(ANY_PARAMETERS));
+    let parameters = if kind == ToolKind::Custom { CUSTOM_PARAMETERS } else { ANY_PARAMETERS };
+    function.set("parameters", Value::from_text(parameters));
     function.into()
 }
 

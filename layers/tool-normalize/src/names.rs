@@ -45,8 +45,15 @@ pub(crate) fn choose(tool: &ClientTool, is_taken: impl Fn(&str) -> bool) -> Stri
     }
 }
 
+/// What `chosen` is without the hash that it was given, if it was.
+pub(crate) fn readable_part<'n>(tool: &ClientTool, chosen: &'n str) -> Option<&'n str> {
+    let is_natural = natural(tool.namespace(), tool.name()) == chosen;
+    chosen.get(..chosen.len().checked_sub(HASH)?).filter(|readable| !is_natural && !readable.is_empty())
+}
+
+const HASH: usize = "_01234567".len();
+
 fn hashed(tool: &ClientTool, natural: &str, round: u32) -> String {
-    const HASH: usize = "_01234567".len();
     let readable = natural.chars().map(|c| if c.is_ascii() && is_legal_byte(c as u8) { c } else { '_' });
     let mut name: String = readable.take(LONGEST - HASH).collect();
     let hash = identity_hash(tool, round);

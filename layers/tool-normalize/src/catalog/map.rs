@@ -3,6 +3,7 @@
 use tower_responses_core::{ToolKind, ToolMap, ToolMapBuilder};
 
 use super::{Catalog, Tool};
+use crate::names;
 
 impl Catalog<'_> {
     /// All tools by their upstream names, with the ways in which models misspell these.
@@ -24,6 +25,9 @@ fn alternates(tool: &Tool, mut may_be: impl FnMut(&str)) {
     let name = tool.client.name();
     if tool.is_undeclared {
         return;
+    }
+    if let Some(readable) = names::readable_part(&tool.client, &tool.name) {
+        may_be(readable);
     }
     match tool.client.namespace() {
         None => {
