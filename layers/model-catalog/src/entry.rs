@@ -1,7 +1,12 @@
 //! A model as Codex describes it: an entry of its catalog.
 
-use serde::Deserialize;
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
+use serde_json::{Map, json};
 use tower_responses_core::json::{Object, Value};
 
 use crate::{
@@ -13,46 +18,87 @@ use crate::{
 /// model that is in its catalog.
 pub const DEFAULT_INSTRUCTIONS: &str = include_str!("entry/instructions.md");
 
-/// The members that Codex 0.169 requires, and those whose values it checks. The names are its
-/// own; all others it ignores, or takes whatever stands there.
+/// The members that Codex 0.169 reads, as strictly as it reads them: found by giving each of them
+/// to it with values of every type. All others it ignores.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only whether it decodes counts")]
 struct Entry {
     slug: String,
     display_name: String,
-    supported_reasoning_levels: Vec<ReasoningLevel>,
+    supported_reasoning_levels: Vec<Table<ReasoningLevel>>,
     shell_type: ShellType,
     visibility: Visibility,
     supported_in_api: bool,
     priority: i32,
     support_verbosity: bool,
-    truncation_policy: TruncationPolicy,
+    truncation_policy: Table<TruncationPolicy>,
     experimental_supported_tools: Vec<String>,
+    #[serde(default, deserialize_with = "present")]
     base_instructions: Option<String>,
-    model_messages: Option<ModelMessages>,
-    description: Option<String>,
-    default_reasoning_level: Option<String>,
-    #[serde(default = "auto")]
-    default_reasoning_summary: ReasoningSummary,
-    default_verbosity: Option<Verbosity>,
+    model_messages: Option<Table<ModelMessages>>,
+    #[serde(flatten)]
+    optional: Optional,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only whether it decodes counts")]
+struct Optional {
     apply_patch_tool_type: Option<ApplyPatch>,
-    #[serde(default = "text")]
-    web_search_tool_type: WebSearchType,
-    web_search_provider: Option<WebSearchProvider>,
-    context_window: Option<i64>,
-    max_context_window: Option<i64>,
     auto_compact_token_limit: Option<i64>,
-    #[serde(default)]
-    effective_context_window_percent: i64,
-    #[serde(default)]
-    input_modalities: Vec<Modality>,
-    #[serde(default)]
-    supports_search_tool: bool,
-    #[serde(default)]
-    use_responses_lite: bool,
     auto_review_model_override: Option<String>,
-    tool_mode: Option<String>,
+    availability_nux: Option<Table<Nux>>,
+    comp_hash: Option<String>,
+    context_window: Option<i64>,
+    default_reasoning_level: Option<String>,
+    default_service_tier: Option<String>,
+    default_verbosity: Option<Verbosity>,
+    description: Option<String>,
+    max_context_window: Option<i64>,
+    model_specialty: Option<String>,
+    multi_agent_reasoning_effort: Option<String>,
     multi_agent_version: Option<String>,
+    tool_mode: Option<String>,
+    upgrade: Option<Table<Upgrade>>,
+    web_search_provider: Option<WebSearchProvider>,
+    // These may be absent, but not null.
+    #[serde(default, deserialize_with = "present")]
+    additional_speed_tiers: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    default_reasoning_summary: Option<ReasoningSummary>,
+    #[serde(default, deserialize_with = "present")]
+    effective_context_window_percent: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    input_modalities: Option<Vec<Modality>>,
+    #[serde(default, deserialize_with = "present")]
+    service_tiers: Option<Vec<Table<ServiceTier>>>,
+    #[serde(default, deserialize_with = "present")]
+    web_search_tool_type: Option<WebSearchType>,
+    #[serde(flatten)]
+    switches: Switches,
+}
+
+/// Absent is `false`, null is an error.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+#[allow(dead_code, clippy::struct_excessive_bools, reason = "only whether it decodes counts")]
+struct Switches {
+    include_apps_usage_instructions: bool,
+    include_plugin_usage_instructions: bool,
+    include_skills_usage_instructions: bool,
+    node_repl_auto_review_required: bool,
+    node_repl_disabled: bool,
+    supports_experimental_context: bool,
+    supports_image_detail_original: bool,
+    supports_reasoning_effort_updates: bool,
+    supports_reasoning_summary_parameter: bool,
+    supports_search_tool: bool,
+    use_responses_lite: bool,
+}
+
+/// What stands there must be a `T`: null is none.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -69,9 +115,47 @@ struct TruncationPolicy {
     limit: i64,
 }
 
+/// More texts, of which 0.169 knows a dozen kinds: nearly all are tables of texts.
 #[derive(Deserialize)]
+#[allow(dead_code, reason = "only whether it decodes counts")]
 struct ModelMessages {
     instructions_template: Option<String>,
+    persistent_instructions: Option<String>,
+    multi_agent: Option<Map<String, serde_json::Value>>,
+    token_budget: Option<Map<String, serde_json::Value>>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Option<BTreeMap<String, Option<String>>>>,
+}
+
+/// A `T` that is written as an object: serde also takes arrays for structs.
+struct Table<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = Map::deserialize(deserializer)?;
+        T::deserialize(serde_json::Value::Object(table)).map(Self).map_err(de::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only whether it decodes counts")]
+struct Nux {
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only whether it decodes counts")]
+struct Upgrade {
+    model: String,
+    migration_markdown: String,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only whether it decodes counts")]
+struct ServiceTier {
+    id: String,
+    name: String,
+    description: String,
 }
 
 #[derive(Deserialize)]
@@ -87,21 +171,15 @@ enum WebSearchProvider {
     SearchMcp,
 }
 
-fn auto() -> ReasoningSummary {
-    ReasoningSummary::Auto
-}
-
-fn text() -> WebSearchType {
-    WebSearchType::Text
-}
-
 /// Whether Codex would take this entry. It refuses a whole catalog for one that it does not take.
 ///
 /// # Errors
 /// What is missing or wrong, in words.
 pub fn check_entry(entry: &Value) -> Result<(), String> {
-    let entry: Entry = entry.decode().map_err(|error| error.to_string())?;
-    let template = entry.model_messages.and_then(|messages| messages.instructions_template);
+    // Whole first: a number or an escape that cannot be read may stand anywhere.
+    let entry: serde_json::Value = entry.decode().map_err(|error| error.to_string())?;
+    let entry = Entry::deserialize(entry).map_err(|error| error.to_string())?;
+    let template = entry.model_messages.and_then(|messages| messages.0.instructions_template);
     match entry.base_instructions.or(template) {
         Some(_) => Ok(()),
         None => Err("missing field `base_instructions`".to_owned()),

@@ -1,6 +1,6 @@
 //! What this crate makes, read by the real Codex. Runs where `CODEX_BIN` names it, such as
 //! `CODEX_BIN=/path/to/codex cargo test -p tower-responses-model-catalog --test codex`.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tower_responses_model_catalog::{Catalog, Settings, UpstreamModels};
+use tower_responses_model_catalog::{Catalog, Settings, UpstreamModels, check_entry};
 
 const VLLM: &str = r#"{"object":"list","data":[{"id":"tiny","object":"model","created":1790000000,"owned_by":"vllm","root":"/models/tiny","parent":null,"max_model_len":65536,"permission":[]}]}"#;
 
@@ -85,7 +85,7 @@ fn toggles() -> Vec<(&'static str, Vec<Value>, &'static str)> {
         ("verbosity", &["low", "medium", "high"], "default_verbosity"),
         ("tool_mode", &["direct", "code_mode", "code_mode_only"], "tool_mode"),
         ("multi_agent_version", &["v1", "v2", "disabled"], "multi_agent_version"),
-        ("shell_type", &["default", "local", "shell_command", "unified_exec", "disabled"], "shell_type"),
+        ("shell_type", &["unified_exec", "disabled"], "shell_type"),
         ("visibility", &["list", "hide", "none"], "visibility"),
         ("web_search", &["text", "text_and_image"], "web_search_tool_type"),
         ("multi_agent_version", &["v2"], "multi_agent_version"),
@@ -112,6 +112,10 @@ fn codex_takes_every_setting() {
             assert_eq!(read["models"][0][member], value, "{setting}");
         }
     }
+    // Codex reads these as `unified_exec`.
+    for shell in ["default", "local", "shell_command"] {
+        understood(&codex, "shell", &catalog(json!({"*": {"shell_type": shell}})).catalog_json());
+    }
     let levels = catalog(json!({"*": {"reasoning_levels": ["minimal", "low", "max", "odd"], "apply_patch": false}}));
     let read = understood(&codex, "levels", &levels.catalog_json());
     assert_eq!(read["models"][1]["supported_reasoning_levels"][3]["effort"], "odd");
@@ -130,6 +134,69 @@ fn codex_refuses_what_is_refused_here_and_takes_the_whole_document() {
     // The answer to `GET /v1/models` is a catalog too.
     let read = understood(&codex, "document", &repaired.document().text());
     assert_eq!(read["models"][0]["slug"], "tiny");
+}
+
+#[test]
+fn what_codex_ships_passes_the_check() {
+    let Some(codex) = codex() else { return };
+    let home = home("bundled", b"{}", "");
+    fs::write(home.join("config.toml"), "").unwrap();
+    let output = run(&codex, &home, &["debug", "models", "--bundled"]);
+    let bundled: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for model in bundled["models"].as_array().unwrap() {
+        assert_eq!(check_entry(&model.clone().into()), Ok(()), "{}", model["slug"]);
+    }
+}
+
+/// Every member that Codex knows, with values of every type: what passes the check here must be
+/// taken there, in one document.
+#[test]
+fn codex_takes_what_passes_the_check() {
+    let Some(codex) = codex() else { return };
+    let names = "additional_speed_tiers apply_patch_tool_type auto_compact_token_limit auto_review_model_override \
+        availability_nux base_instructions comp_hash context_window default_reasoning_level default_reasoning_summary \
+        default_service_tier default_verbosity description display_name effective_context_window_percent \
+        experimental_supported_tools include_apps_usage_instructions input_modalities max_context_window model_messages \
+        model_specialty multi_agent_reasoning_effort multi_agent_version node_repl_disabled priority service_tiers \
+        shell_type support_verbosity supported_in_api supported_reasoning_levels supports_search_tool tool_mode \
+        truncation_policy upgrade use_responses_lite visibility web_search_provider web_search_tool_type unheard_of";
+    let values = [
+        json!(null),
+        json!("z"),
+        json!(5),
+        json!(-5),
+        json!(1.5),
+        json!(u64::MAX),
+        json!(true),
+        json!([]),
+        json!([1]),
+        json!(["z"]),
+        json!({}),
+        json!({"z": 1}),
+        json!("text"),
+        json!("list"),
+        json!("none"),
+        json!({"message": "m"}),
+        json!({"model": "m", "migration_markdown": "m"}),
+        json!({"mode": "bytes", "limit": -1}),
+        json!(["image"]),
+        json!([{"id": "i", "name": "n", "description": "d"}]),
+        json!([{"effort": "e", "description": "d"}]),
+    ];
+    let plain: Value = serde_json::from_slice(&catalog(json!({})).catalog_json()).unwrap();
+    let mut models = Vec::new();
+    for name in names.split_whitespace() {
+        for value in &values {
+            let mut entry = plain["models"][0].clone();
+            entry["slug"] = json!(format!("{name}-{}", models.len()));
+            entry[name] = value.clone();
+            if check_entry(&entry.clone().into()).is_ok() {
+                models.push(entry);
+            }
+        }
+    }
+    assert!(models.len() > 100, "{}", models.len());
+    understood(&codex, "checked", json!({ "models": models }).to_string().as_bytes());
 }
 
 /// Answers one request with a short stream, and gives back what was sent.

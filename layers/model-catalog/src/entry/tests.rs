@@ -48,10 +48,23 @@ fn values_that_codex_refuses() {
         ("context_window", json!("many")),
         ("supported_reasoning_levels", json!(["low"])),
         ("supports_search_tool", json!("yes")),
+        ("supports_search_tool", Json::Null),
+        ("effective_context_window_percent", Json::Null),
+        ("input_modalities", Json::Null),
+        ("service_tiers", json!([{"id": "i"}])),
+        ("upgrade", json!("m")),
     ] {
         let mut entry = minimal();
         entry[name] = value;
         assert!(check_entry(&entry.into()).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_at_all() {
+    for member in [r#""x":1e999"#, r#""x":"\ud800""#] {
+        let text = minimal().to_string().replacen('{', &format!("{{{member},"), 1);
+        assert!(check_entry(&Value::parse(text.into()).unwrap()).is_err(), "{member}");
     }
 }
 
