@@ -69,6 +69,7 @@ mod tests;
 
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Method, Request, request, response as head};
 
 use crate::{ApiError, json::Object, sse::EventFilter};
@@ -108,6 +109,13 @@ pub trait RewriteResponse: EventFilter {
     /// # Errors
     /// What the client gets instead.
     fn object(&mut self, head: &mut head::Parts, object: &mut Object) -> Result<(), ApiError>;
+
+    /// Changes a body that was announced as JSON and is no object. The `content-length` is that of
+    /// the body that came.
+    fn text(&mut self, head: &mut head::Parts, text: Bytes) -> Bytes {
+        let _ = head;
+        text
+    }
 
     /// Asked after [`object`](Self::object) until it is ready: what the object waits for (a write
     /// to a store), as [`EventFilter::poll_flush`] is for events.

@@ -107,15 +107,17 @@ impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<ResponseBody>> {
         if let Step::Reading { head, collect, rewrite: _ } = &mut self.step {
             let text = ready!(collect.poll(cx));
-            let head = head.take().expect("polled after it was ready");
-            let Step::Reading { rewrite, .. } = std::mem::replace(&mut self.step, Step::Ready(None)) else {
+            let mut head = head.take().expect("polled after it was ready");
+            let Step::Reading { mut rewrite, .. } = std::mem::replace(&mut self.step, Step::Ready(None)) else {
                 unreachable!("it was reading")
             };
             self.step = match text {
                 Ok(text) => match Object::parse(text.clone()) {
                     Ok(object) => finish(head, Box::new(object), rewrite),
-                    // Not what the header says: none of ours to judge.
-                    Err(_) => Step::Ready(Some(Response::from_parts(head, text.into()))),
+                    Err(_) => {
+                        let text = rewrite.text(&mut head, text);
+                        Step::Ready(Some(Response::from_parts(head, text.into())))
+                    }
                 },
                 Err(error) => Step::Ready(Some(unreadable(&error).into_response())),
             };

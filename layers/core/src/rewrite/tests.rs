@@ -27,6 +27,11 @@ impl RewriteResponse for Hold {
         Ok(())
     }
 
+    fn text(&mut self, head: &mut Parts, text: Bytes) -> Bytes {
+        head.headers.remove("content-length");
+        [b"<", &text[..], b">"].concat().into()
+    }
+
     fn poll_object(&mut self, cx: &mut Context<'_>, object: &mut Object) -> Poll<()> {
         if self.0 < 2 {
             self.0 += 1;
@@ -52,4 +57,16 @@ async fn an_object_waits_for_what_it_was_told_to_wait_for() {
     .await;
     assert_eq!(asked, 4, "once for the body, twice held");
     assert_eq!(body_text(response.into_body()).await, r#"{"id":1,"seen":true,"held":2}"#);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_shown_as_text() {
+    for text in ["[1]", "no JSON", ""] {
+        let body = ScriptedBody::new().data(text).pending();
+        let response =
+            Response::builder().header("content-type", "application/json").body(ResponseBody::new(body)).unwrap();
+        let mut body = RewriteResponseBody::new(response, Hold(0), Limits::default());
+        let response = poll_fn(|cx| body.poll(cx)).await;
+        assert_eq!(body_text(response.into_body()).await, format!("<{text}>"));
+    }
 }
