@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::Arc,
+    fmt,
+    sync::{Arc, OnceLock},
 };
 
 use crate::json::Value;
@@ -28,10 +29,39 @@ pub struct ToolMap(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     tools: HashMap<Box<str>, ClientTool>,
-    alternates: HashMap<Box<str>, Option<Box<str>>>,
+    alternates: Alternates,
+    spelling: Option<Spelling>,
+    spelled: OnceLock<Alternates>,
     declared_tools: Option<Value>,
     declared_tool_choice: Option<Value>,
     echo: bool,
+}
+
+/// Names that stand for others; for none where they could stand for two.
+#[derive(Debug, Default)]
+struct Alternates(HashMap<Box<str>, Option<Box<str>>>);
+
+impl Alternates {
+    fn add(&mut self, name: &str, upstream_name: &str) {
+        match self.0.entry(name.into()) {
+            Entry::Vacant(entry) => {
+                entry.insert(Some(upstream_name.into()));
+            }
+            Entry::Occupied(mut entry) if entry.get().as_deref() != Some(upstream_name) => {
+                entry.insert(None);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+}
+
+/// Says which alternates a tool has.
+struct Spelling(fn(&str, &ClientTool, &mut dyn FnMut(&str)));
+
+impl fmt::Debug for Spelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spelling")
+    }
 }
 
 /// A tool as the client declared it.
@@ -93,7 +123,10 @@ impl ToolMap {
         if let Some((name, tool)) = inner.tools.get_key_value(upstream_name) {
             return Some((name, tool));
         }
-        let name = inner.alternates.get(upstream_name)?.as_deref()?;
+        let name = match inner.alternates.0.get(upstream_name) {
+            Some(name) => name.as_deref()?,
+            None => inner.spelled().0.get(upstream_name)?.as_deref()?,
+        };
         inner.tools.get_key_value(name).map(|(name, tool)| (&**name, tool))
     }
 
@@ -124,6 +157,20 @@ impl ToolMap {
     }
 }
 
+impl Inner {
+    fn spelled(&self) -> &Alternates {
+        self.spelled.get_or_init(|| {
+            let mut spelled = Alternates::default();
+            if let Some(Spelling(alternates)) = &self.spelling {
+                for (name, tool) in &self.tools {
+                    alternates(name, tool, &mut |alternate| spelled.add(alternate, name));
+                }
+            }
+            spelled
+        })
+    }
+}
+
 /// Collects the tools of one request.
 #[derive(Debug, Default)]
 pub struct ToolMapBuilder {
@@ -140,15 +187,29 @@ impl ToolMapBuilder {
     /// A model may also say `name` when it means the tool `upstream_name`. A name that could mean
     /// two tools means neither.
     pub fn alternate(&mut self, name: &str, upstream_name: &str) -> &mut Self {
-        match self.inner.alternates.entry(name.into()) {
-            Entry::Vacant(entry) => {
-                entry.insert(Some(upstream_name.into()));
-            }
-            Entry::Occupied(mut entry) if entry.get().as_deref() != Some(upstream_name) => {
-                entry.insert(None);
-            }
-            Entry::Occupied(_) => {}
-        }
+        self.inner.alternates.add(name, upstream_name);
+        self
+    }
+
+    /// Says which alternates each tool has, given its upstream name. It is asked when a model first
+    /// uses a name that is not in the map: mostly never. It counts after [`Self::alternate`].
+    ///
+    /// ```
+    /// use tower_responses_core::{ClientTool, ToolKind, ToolMap};
+    ///
+    /// let mut builder = ToolMap::builder();
+    /// builder.tool("a__x", ClientTool::new(ToolKind::Function, Some("a"), "x"));
+    /// builder.tool("b__x", ClientTool::new(ToolKind::Function, Some("b"), "x"));
+    /// builder.alternates_by(|_, tool, also| {
+    ///     also(tool.name());
+    ///     also(&format!("{}.{}", tool.namespace().unwrap_or_default(), tool.name()));
+    /// });
+    /// let map = builder.build();
+    /// assert_eq!(map.resolve("b.x").unwrap().0, "b__x");
+    /// assert!(map.get("x").is_none(), "it could be either");
+    /// ```
+    pub fn alternates_by(&mut self, spelling: fn(&str, &ClientTool, &mut dyn FnMut(&str))) -> &mut Self {
+        self.inner.spelling = Some(Spelling(spelling));
         self
     }
 

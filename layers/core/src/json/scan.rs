@@ -184,6 +184,23 @@ pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     Some(&text[member.value])
 }
 
+/// Where the first member of each name stands in the object that is `text`.
+pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range<usize>>; N] {
+    let mut found = [const { None }; N];
+    let mut missing = N;
+    for member in Members::new(text) {
+        let key = &text[member.key];
+        if let Some(at) = names.iter().position(|name| key_is(key, name)).filter(|at| found[*at].is_none()) {
+            found[at] = Some(member.value);
+            missing -= 1;
+            if missing == 0 {
+                break;
+            }
+        }
+    }
+    found
+}
+
 /// Decodes a JSON string; `None` for any other value.
 pub(crate) fn decode_string(text: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

@@ -160,6 +160,25 @@ impl Value {
         }
     }
 
+    /// The members with these names, in one pass; see [`Value::member`].
+    ///
+    /// ```
+    /// use tower_responses_core::json::Value;
+    ///
+    /// let item = Value::from_text(r#"{"type":"message", "x":[1], "role" : "user","type":2}"#);
+    /// let [kind, role, id] = item.members(["type", "role", "id"]);
+    /// assert_eq!(kind.unwrap().text(), r#""message""#);
+    /// assert_eq!(role.unwrap().text(), r#""user""#);
+    /// assert!(id.is_none());
+    /// ```
+    pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Value>; N] {
+        match &self.0 {
+            Repr::Text(text) => scan::find_all(text, names).map(|found| Some(Self::from_text(text.slice(found?)))),
+            Repr::Object(object) => names.map(|name| object.get(name).cloned()),
+            Repr::Array(_) => [const { None }; N],
+        }
+    }
+
     /// The elements, if this is an array: found without opening it, and shared.
     pub fn elements(&self) -> Option<Vec<Value>> {
         match &self.0 {
