@@ -1,1 +1,80 @@
-//! A tower Layer that serves previous_response_id from a store.
+//! `previous_response_id` in front of an upstream that keeps nothing.
+//!
+//! [`ResponseStoreLayer`] gives each response an id of its own, keeps what it adds to its
+//! conversation in a [`ResponseStore`], and sends the upstream the whole conversation when a
+//! client continues it. A response is stored before its client sees the end of it.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{Layer, ServiceExt};
+//! use tower_responses_core::{RequestBody, json::Object};
+//! use tower_responses_response_store::{MemoryStore, ResponseStoreLayer};
+//!
+//! /// An upstream that understands whole conversations only.
+//! async fn upstream(request: Request<RequestBody>) -> Result<Response<String>, std::convert::Infallible> {
+//!     let body = request.into_body().collect().await.unwrap().to_bytes();
+//!     let items = Object::parse(body).unwrap().get("input").unwrap().elements().map_or(1, |items| items.len());
+//!     let answer = format!(
+//!         r#"{{"object":"response","status":"completed","output":[{{"type":"message","content":"{items} items"}}]}}"#
+//!     );
+//!     Ok(Response::builder().header("content-type", "application/json").body(answer).unwrap())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let layer = ResponseStoreLayer::new(Arc::new(MemoryStore::default()));
+//! let service = layer.layer(tower::service_fn(upstream));
+//!
+//! let request = Request::post("/v1/responses").body(Full::from(r#"{"input":"hi"}"#)).unwrap();
+//! let first = service.clone().oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+//! let first = Object::parse(first.to_bytes()).unwrap();
+//! let id = first.get_str("id").unwrap();
+//!
+//! let body = format!(r#"{{"input":"go on","previous_response_id":"{id}"}}"#);
+//! let request = Request::post("/v1/responses").body(Full::from(body)).unwrap();
+//! let second = service.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+//! assert!(std::str::from_utf8(&second).unwrap().contains("3 items"));
+//! # }
+//! ```
+
+mod aged;
+mod answer;
+mod cache;
+mod create;
+mod future;
+mod hydrate;
+mod id;
+mod items;
+mod keep;
+mod keeper;
+mod layer;
+mod listing;
+#[cfg(feature = "memory")]
+mod memory;
+mod open;
+mod owner;
+mod route;
+mod service;
+mod store;
+mod texts;
+mod turn;
+
+#[cfg(feature = "memory")]
+pub use self::memory::MemoryStore;
+pub use self::{
+    future::ResponseStoreFuture,
+    id::{Conversation, InvalidId, ResponseId},
+    items::{Calls, PendingCall, input_items, is_cut_call},
+    layer::ResponseStoreLayer,
+    open::{DEFAULT_TTL, StoreOptions, open, open_with},
+    owner::Owner,
+    service::ResponseStoreService,
+    store::{
+        Digest, History, ItemKey, Page, Place, Record, Removed, ResponseStore, Shared, Stats, StoreError,
+        StoreErrorKind, StoreFuture, Stored,
+    },
+    turn::{NewTurn, OutputItem, Turn},
+};

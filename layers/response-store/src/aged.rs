@@ -1,0 +1,107 @@
+//! Conversations in the order of their last use, bounded by bytes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::Conversation;
+
+/// A value for each conversation; the ones that were not used for longest go first, whole.
+#[derive(Debug)]
+pub(crate) struct Aged<V> {
+    slots: HashMap<Conversation, Slot<V>>,
+    order: BTreeMap<u64, Conversation>,
+    clock: u64,
+    bytes: usize,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    value: V,
+    stamp: u64,
+    bytes: usize,
+}
+
+impl<V> Aged<V> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { slots: HashMap::new(), order: BTreeMap::new(), clock: 0, bytes: 0, limit }
+    }
+
+    pub(crate) fn get(&self, conversation: Conversation) -> Option<&V> {
+        self.slots.get(&conversation).map(|slot| &slot.value)
+    }
+
+    pub(crate) fn get_mut(&mut self, conversation: Conversation) -> Option<&mut V> {
+        self.slots.get_mut(&conversation).map(|slot| &mut slot.value)
+    }
+
+    /// Makes the conversation the one that was used last.
+    pub(crate) fn touch(&mut self, conversation: Conversation) {
+        let Some(slot) = self.slots.get_mut(&conversation) else { return };
+        self.clock += 1;
+        self.order.remove(&slot.stamp);
+        slot.stamp = self.clock;
+        self.order.insert(self.clock, conversation);
+    }
+
+    /// The value of the conversation, made if there is none.
+    pub(crate) fn entry(&mut self, conversation: Conversation, make: impl FnOnce() -> V) -> &mut V {
+        let Self { slots, order, clock, .. } = self;
+        let slot = slots.entry(conversation).or_insert_with(|| {
+            *clock += 1;
+            order.insert(*clock, conversation);
+            Slot { value: make(), stamp: *clock, bytes: 0 }
+        });
+        &mut slot.value
+    }
+
+    pub(crate) fn remove(&mut self, conversation: Conversation) -> Option<V> {
+        let slot = self.slots.remove(&conversation)?;
+        self.order.remove(&slot.stamp);
+        self.bytes -= slot.bytes;
+        Some(slot.value)
+    }
+
+    /// Notes that the conversation has grown.
+    pub(crate) fn grow(&mut self, conversation: Conversation, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(&conversation) {
+            slot.bytes += bytes;
+            self.bytes += bytes;
+        }
+    }
+
+    /// Notes that the conversation has become smaller.
+    pub(crate) fn shrink(&mut self, conversation: Conversation, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(&conversation) {
+            let bytes = bytes.min(slot.bytes);
+            slot.bytes -= bytes;
+            self.bytes -= bytes;
+        }
+    }
+
+    /// Takes out the oldest conversation if all of them, and `more` bytes beside them, are over
+    /// the limit.
+    pub(crate) fn pop_over(&mut self, more: usize) -> Option<V> {
+        if self.bytes + more <= self.limit {
+            return None;
+        }
+        let oldest = self.oldest()?;
+        self.remove(oldest)
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Conversation> {
+        self.order.first_key_value().map(|(_, conversation)| *conversation)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Conversations, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Conversation, &V)> {
+        self.order.values().filter_map(|conversation| Some((*conversation, self.get(*conversation)?)))
+    }
+}

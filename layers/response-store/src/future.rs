@@ -1,0 +1,130 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header::ACCEPT_ENCODING, request::Parts};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_responses_core::{
+    ApiError, BoxError, ReadObject, RequestBody, ResponseBody,
+    json::Object,
+    rewrite::{Limits, ResponseFuture},
+};
+use tower_service::Service;
+
+use crate::{
+    hydrate::{Begun, Hydrate, Hydrated, Opening},
+    keep::Keep,
+    layer::Config,
+};
+
+type Answer = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
+
+pin_project! {
+    /// Future of [`ResponseStoreService`](crate::ResponseStoreService).
+    pub struct ResponseStoreFuture<S>
+    where
+        S: Service<Request<RequestBody>>,
+    {
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S>
+    where
+        S: Service<Request<RequestBody>>,
+    {
+        Reading { read: ReadObject, head: Option<Parts>, inner: Option<S>, config: Arc<Config> },
+        Hydrating { hydrate: Hydrate, waiting: Option<(Parts, Opening, S)>, limits: Limits },
+        Calling { #[pin] future: ResponseFuture<S::Future, Keep> },
+        Answering { answer: Answer },
+    }
+}
+
+impl<S> ResponseStoreFuture<S>
+where
+    S: Service<Request<RequestBody>>,
+{
+    pub(crate) fn passing(future: S::Future, limits: Limits) -> Self {
+        Self { state: State::Calling { future: ResponseFuture::new(future, None, limits) } }
+    }
+
+    pub(crate) fn reading(read: ReadObject, head: Parts, inner: S, config: Arc<Config>) -> Self {
+        Self { state: State::Reading { read, head: Some(head), inner: Some(inner), config } }
+    }
+
+    pub(crate) fn answering(answer: Answer) -> Self {
+        Self { state: State::Answering { answer } }
+    }
+}
+
+impl<S, ResBody> Future for ResponseStoreFuture<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Reading { read, head, inner, config } => {
+                    let object = ready!(Pin::new(read).poll(cx));
+                    let head = head.take().expect("polled after it was ready");
+                    let inner = inner.take().expect("polled after it was ready");
+                    let opened = object.map_err(ApiError::from).and_then(|body| Opening::new(config, &head, body));
+                    match opened {
+                        Err(error) => return Poll::Ready(Ok(error.into_response())),
+                        Ok((opening, Begun::Ready(chain))) => match opening.finish(Hydrated::of(chain)) {
+                            Err(error) => return Poll::Ready(Ok(error.into_response())),
+                            Ok((body, keep)) => call(inner, head, body, keep, config.limits),
+                        },
+                        Ok((opening, Begun::Waiting(hydrate))) => {
+                            State::Hydrating { hydrate, waiting: Some((head, opening, inner)), limits: config.limits }
+                        }
+                    }
+                }
+                StateProj::Hydrating { hydrate, waiting, limits } => {
+                    let hydrated = ready!(hydrate.as_mut().poll(cx));
+                    let (head, opening, inner) = waiting.take().expect("polled after it was ready");
+                    match hydrated.and_then(|hydrated| opening.finish(hydrated)) {
+                        Err(error) => return Poll::Ready(Ok(error.into_response())),
+                        Ok((body, keep)) => call(inner, head, body, keep, *limits),
+                    }
+                }
+                StateProj::Calling { future } => return future.poll(cx),
+                StateProj::Answering { answer } => return answer.as_mut().poll(cx).map(Ok),
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+fn call<S>(mut inner: S, mut head: Parts, body: Object, keep: Keep, limits: Limits) -> State<S>
+where
+    S: Service<Request<RequestBody>>,
+{
+    // What comes back compressed could not be read.
+    head.headers.remove(ACCEPT_ENCODING);
+    let future = inner.call(Request::from_parts(head, RequestBody::from(body)));
+    State::Calling { future: ResponseFuture::new(future, Some(keep), limits) }
+}
+
+impl<S> fmt::Debug for ResponseStoreFuture<S>
+where
+    S: Service<Request<RequestBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseStoreFuture").finish_non_exhaustive()
+    }
+}

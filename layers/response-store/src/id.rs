@@ -1,0 +1,176 @@
+//! The ids of responses: minted here, whatever the upstream calls them.
+
+use std::{fmt, str::FromStr};
+
+/// The id of a response, `resp_` and 48 hexadecimal digits.
+///
+/// The first 16 digits are the [`Conversation`], which a response shares with all that it
+/// continues and all that continue it, so that a store can keep a conversation in one place. The
+/// other 32 are 128 random bits: an id cannot be guessed from another of the same conversation.
+///
+/// ```
+/// use tower_responses_response_store::ResponseId;
+///
+/// let first = ResponseId::root();
+/// let second = ResponseId::continuing(&first);
+/// assert_eq!(first.conversation(), second.conversation());
+/// assert_ne!(first, second);
+/// assert_eq!(first.to_string().parse(), Ok(first));
+/// assert!("resp_1".parse::<ResponseId>().is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResponseId {
+    conversation: Conversation,
+    own: [u8; 16],
+}
+
+/// What all responses of one conversation have in common: 64 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Conversation([u8; 8]);
+
+/// Text that is no id of a response of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidId;
+
+const PREFIX: &str = "resp_";
+
+impl ResponseId {
+    /// A new id, in a conversation of its own.
+    ///
+    /// # Panics
+    /// If the operating system has no random bytes to give.
+    pub fn root() -> Self {
+        let mut bytes = [0; 24];
+        fill(&mut bytes);
+        Self::from_bytes(bytes)
+    }
+
+    /// A new id, in the conversation of `previous`.
+    ///
+    /// # Panics
+    /// If the operating system has no random bytes to give.
+    pub fn continuing(previous: &Self) -> Self {
+        let mut own = [0; 16];
+        fill(&mut own);
+        Self { conversation: previous.conversation, own }
+    }
+
+    /// The conversation that the response belongs to.
+    pub fn conversation(&self) -> Conversation {
+        self.conversation
+    }
+
+    /// The random bits of this response, without those of its conversation.
+    pub fn own(&self) -> [u8; 16] {
+        self.own
+    }
+
+    /// The id with these parts.
+    pub fn from_parts(conversation: Conversation, own: [u8; 16]) -> Self {
+        Self { conversation, own }
+    }
+
+    /// The conversation and the own bits, one after the other.
+    pub fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.conversation.0);
+        bytes[8..].copy_from_slice(&self.own);
+        bytes
+    }
+
+    /// The id of which [`to_bytes`](Self::to_bytes) gave these bytes.
+    pub fn from_bytes(bytes: [u8; 24]) -> Self {
+        let mut conversation = [0; 8];
+        let mut own = [0; 16];
+        conversation.copy_from_slice(&bytes[..8]);
+        own.copy_from_slice(&bytes[8..]);
+        Self { conversation: Conversation(conversation), own }
+    }
+}
+
+impl Conversation {
+    /// The bits as a number.
+    pub fn to_i64(self) -> i64 {
+        i64::from_be_bytes(self.0)
+    }
+
+    /// The conversation of which [`to_i64`](Self::to_i64) gave this number.
+    pub fn from_i64(number: i64) -> Self {
+        Self(number.to_be_bytes())
+    }
+}
+
+#[allow(clippy::expect_used, reason = "without random bytes nothing here is safe to do")]
+fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("random bytes from the operating system");
+}
+
+impl fmt::Display for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&hex(self.0)).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ResponseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PREFIX)?;
+        fmt::Display::fmt(&self.conversation, f)?;
+        let (high, low) = (u128::from_be_bytes(self.own) >> 64, u128::from_be_bytes(self.own) & u128::from(u64::MAX));
+        write!(f, "{high:016x}{low:016x}")
+    }
+}
+
+impl fmt::Debug for ResponseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn hex(bytes: [u8; 8]) -> [u8; 16] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 16];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
+impl FromStr for ResponseId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let digits = text.strip_prefix(PREFIX).ok_or(InvalidId)?.as_bytes();
+        if digits.len() != 48 {
+            return Err(InvalidId);
+        }
+        let mut bytes = [0; 24];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self::from_bytes(bytes))
+    }
+}
+
+/// One spelling per id: upper case is none.
+fn digit(text: u8) -> Result<u8, InvalidId> {
+    match text {
+        b'0'..=b'9' => Ok(text - b'0'),
+        b'a'..=b'f' => Ok(text - b'a' + 10),
+        _ => Err(InvalidId),
+    }
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the id of a response of this service")
+    }
+}
+
+impl std::error::Error for InvalidId {}

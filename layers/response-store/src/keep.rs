@@ -1,0 +1,258 @@
+//! What is done with a response: it gets our id, says what is true, and is stored before its
+//! client sees the end of it.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::response::Parts;
+use tower_responses_core::{
+    ApiError,
+    json::{Object, Value},
+    rewrite::RewriteResponse,
+    sse::{Event, EventFilter, Events},
+};
+
+use crate::{
+    NewTurn, Owner, Record, ResponseId, StoreError, StoreFuture, create::Remembered, items::input_items, keeper::Keeper,
+};
+
+/// Looks at the response to one request.
+pub(crate) struct Keep {
+    pub(crate) id: ResponseId,
+    pub(crate) previous: Option<ResponseId>,
+    pub(crate) instructions: Value,
+    /// `None` if nothing is to be stored.
+    pub(crate) storing: Option<Storing>,
+    success: bool,
+    kept: bool,
+    collected: Collected,
+    write: Option<Write>,
+    done: bool,
+}
+
+/// What is needed to store the response.
+pub(crate) struct Storing {
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) owner: Owner,
+    pub(crate) request: Remembered,
+}
+
+/// A write that the end of a response waits for.
+struct Write {
+    event: Option<Event>,
+    record: Arc<Record>,
+    future: StoreFuture<()>,
+}
+
+/// Items of a stream, for an upstream whose last event does not repeat them.
+#[derive(Default)]
+struct Collected {
+    items: BTreeMap<i64, Bytes>,
+    bytes: usize,
+}
+
+/// More than this is not collected: the response is not stored then.
+const MAX_COLLECTED: usize = 64 << 20;
+
+impl Keep {
+    pub(crate) fn new(
+        id: ResponseId,
+        previous: Option<ResponseId>,
+        instructions: Value,
+        storing: Option<Storing>,
+    ) -> Self {
+        Self {
+            id,
+            previous,
+            instructions,
+            storing,
+            success: false,
+            kept: false,
+            collected: Collected::default(),
+            write: None,
+            done: false,
+        }
+    }
+
+    /// Says what is true of a response that may still be under way.
+    fn stamp(&self, response: &mut Object) {
+        response.set("id", Value::from_text(format!("\"{}\"", self.id)));
+        let previous = self.previous.map_or_else(Value::null, |id| Value::from_text(format!("\"{id}\"")));
+        for (name, value) in [
+            ("store", Value::bool(self.kept || self.storing.is_some())),
+            ("previous_response_id", previous),
+            ("instructions", self.instructions.clone()),
+        ] {
+            if response.get(name) != Some(&value) {
+                response.set(name, value);
+            }
+        }
+    }
+
+    /// Takes the whole response; the write begins here if there is to be one.
+    fn finish(&mut self, response: &mut Object, status: &str) -> Option<Write> {
+        self.done = true;
+        self.stamp(response);
+        if response.get("status").is_none_or(Value::is_null) {
+            response.set("status", status);
+        }
+        if status == "completed" && !response.has("completed_at") {
+            response.set("completed_at", Value::serialize(&now()));
+        }
+        let storing = self.storing.as_ref()?;
+        let mut output = response.get("output").and_then(|output| input_items(Some(output))).unwrap_or_default();
+        if output.is_empty() {
+            output = self.collected.take()?;
+        }
+        let record = NewTurn {
+            id: self.id,
+            previous: self.previous,
+            owner: &storing.owner,
+            input: &storing.request.input,
+            pending: storing.request.pending.clone(),
+            output: &output,
+            response,
+            tools: storing.request.tools.as_ref(),
+            tool_choice: storing.request.tool_choice.as_ref(),
+            known: &storing.request.known,
+        };
+        let record = Arc::new(record.into_record());
+        let future = storing.keeper.store().put(record.clone());
+        Some(Write { event: None, record, future })
+    }
+
+    /// The write is done: whether the response was stored.
+    fn written(&mut self, record: &Record, result: Result<(), StoreError>) -> bool {
+        let Some(storing) = self.storing.take() else { return false };
+        match result {
+            Ok(()) => {
+                metrics::counter!("tower_responses_store_writes_total").increment(1);
+                storing.keeper.keep(record);
+                self.kept = true;
+                true
+            }
+            Err(error) => {
+                metrics::counter!("tower_responses_store_write_failures_total").increment(1);
+                tracing::error!(%error, "a response could not be stored: it is delivered with store: false");
+                false
+            }
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn is_terminal(status: &str) -> bool {
+    matches!(status, "completed" | "incomplete" | "failed" | "cancelled")
+}
+
+impl Collected {
+    fn item(&mut self, event: &Event) {
+        let Some(item) = event.member("item") else { return };
+        let next = self.items.last_key_value().map_or(0, |(index, _)| index + 1);
+        let index = event.member("output_index").and_then(|index| index.as_i64()).unwrap_or(next);
+        let text = item.text();
+        self.bytes += text.len();
+        if self.bytes <= MAX_COLLECTED {
+            self.items.insert(index, text);
+        }
+    }
+
+    /// `None` if they were too many.
+    fn take(&mut self) -> Option<Vec<Bytes>> {
+        (self.bytes <= MAX_COLLECTED).then(|| std::mem::take(&mut self.items).into_values().collect())
+    }
+}
+
+impl EventFilter for Keep {
+    fn event(&mut self, mut event: Event, next: &mut Events) {
+        let status = match event.kind() {
+            "response.output_item.done" if self.storing.is_some() && !self.done => {
+                self.collected.item(&event);
+                return next.push(event);
+            }
+            "response.created" | "response.in_progress" | "response.queued" => None,
+            "response.completed" => Some("completed"),
+            "response.incomplete" => Some("incomplete"),
+            "response.failed" => Some("failed"),
+            _ => return next.push(event),
+        };
+        let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) else {
+            return next.push(event);
+        };
+        match status.filter(|_| !self.done) {
+            None => self.stamp(response),
+            Some(status) => {
+                // An upstream may say that a response is incomplete in an event called completed.
+                let said = response.get_str("status").map(|said| said.into_owned());
+                let status = said.as_deref().filter(|said| is_terminal(said)).unwrap_or(status);
+                self.write = self.finish(response, status);
+                if let Some(write) = &mut self.write {
+                    write.event = Some(event);
+                    return;
+                }
+                self.storing = None;
+                self.stamp(response);
+            }
+        }
+        next.push(event);
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
+        let Some(write) = &mut self.write else { return Poll::Ready(()) };
+        let result = ready!(write.future.as_mut().poll(cx));
+        let Some(Write { event: Some(mut event), record, .. }) = self.write.take() else { return Poll::Ready(()) };
+        if !self.written(&record, result)
+            && let Some(response) = event.object_mut().and_then(|event| event.object_mut("response"))
+        {
+            response.set("store", Value::bool(false));
+        }
+        next.push(event);
+        Poll::Ready(())
+    }
+}
+
+impl RewriteResponse for Keep {
+    fn head(&mut self, head: &mut Parts) {
+        self.success = head.status.is_success();
+    }
+
+    fn object(&mut self, _: &mut Parts, response: &mut Object) -> Result<(), ApiError> {
+        if !self.success || !(response.get_str("object").as_deref() == Some("response") || response.has("output")) {
+            return Ok(());
+        }
+        let status = response.get_str("status").map_or_else(|| "completed".to_owned(), |status| status.into_owned());
+        if is_terminal(&status) {
+            self.write = self.finish(response, &status);
+        }
+        if self.write.is_none() {
+            self.storing = None;
+            self.stamp(response);
+        }
+        Ok(())
+    }
+
+    fn poll_object(&mut self, cx: &mut Context<'_>, response: &mut Object) -> Poll<()> {
+        let Some(write) = &mut self.write else { return Poll::Ready(()) };
+        let result = ready!(write.future.as_mut().poll(cx));
+        let Some(write) = self.write.take() else { return Poll::Ready(()) };
+        if !self.written(&write.record, result) {
+            response.set("store", Value::bool(false));
+        }
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keep").field("id", &self.id).finish_non_exhaustive()
+    }
+}

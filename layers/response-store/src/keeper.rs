@@ -1,0 +1,98 @@
+//! A store and the cache before it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    ItemKey, Owner, Record, ResponseId, ResponseStore, StoreError, Stored, Turn,
+    cache::{Cache, Chain, Lookup},
+};
+
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    store: Arc<dyn ResponseStore>,
+    cache: Cache,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Arc<dyn ResponseStore>, cache_bytes: usize, trusted: Duration) -> Self {
+        let cache_bytes = if store.is_in_memory() { 0 } else { cache_bytes };
+        Self { store, cache: Cache::new(cache_bytes, trusted) }
+    }
+
+    pub(crate) fn store(&self) -> &dyn ResponseStore {
+        &*self.store
+    }
+
+    /// The chain that ends with `id`, if it can be had without the store.
+    pub(crate) fn cached(&self, owner: &Owner, id: ResponseId) -> Option<Chain> {
+        match self.cache.chain(owner, id) {
+            Lookup::Fresh(chain) => {
+                metrics::counter!("tower_responses_store_hydrations_total", "from" => "cache").increment(1);
+                Some(chain)
+            }
+            Lookup::Stale(_) | Lookup::Missing => None,
+        }
+    }
+
+    /// The chain that ends with `id`.
+    pub(crate) async fn chain(&self, owner: &Owner, id: ResponseId) -> Result<Option<Chain>, StoreError> {
+        match self.cache.chain(owner, id) {
+            Lookup::Fresh(chain) => return Ok(Some(chain)),
+            Lookup::Stale(chain) => {
+                if self.store.exists(owner, id).await? {
+                    self.cache.confirm(id);
+                    return Ok(Some(chain));
+                }
+                self.cache.remove(id);
+                return Ok(None);
+            }
+            Lookup::Missing => {}
+        }
+        let Some(history) = self.store.history(owner, id).await? else { return Ok(None) };
+        metrics::counter!("tower_responses_store_hydrations_total", "from" => "store").increment(1);
+        let mut chain = Chain { turns: Vec::with_capacity(history.links.len()), shared: history.shared };
+        let mut previous = None;
+        let last = history.links.len().saturating_sub(1);
+        for (at, (link, body)) in history.links.iter().enumerate() {
+            let turn = Arc::new(Turn::decode(body)?);
+            let shared = (at == last).then_some(&chain.shared[..]);
+            if let Some(shared) = shared {
+                turn.check(shared)?;
+            }
+            self.cache.insert(owner, *link, previous, turn.clone(), shared);
+            chain.turns.push(turn);
+            previous = Some(*link);
+        }
+        match history.links.last() {
+            Some((link, _)) if *link == id => Ok(Some(chain)),
+            _ => Err(StoreError::corrupt("a conversation does not end with the response that was asked for")),
+        }
+    }
+
+    /// Keeps in the cache what was stored.
+    pub(crate) fn keep(&self, record: &Record) {
+        if let Ok(turn) = Turn::decode(&record.body) {
+            self.cache.insert(&record.owner, record.id, record.previous, Arc::new(turn), Some(&record.shared));
+        }
+    }
+
+    /// The item that some stored response of the owner has.
+    pub(crate) async fn item(&self, owner: &Owner, id: &str) -> Result<Option<Bytes>, StoreError> {
+        let stored = self.store.find_item(owner, ItemKey::new(owner, id)).await?;
+        stored.map_or(Ok(None), |stored| Ok(Turn::decode(&stored.body)?.item(id)))
+    }
+
+    pub(crate) async fn get(&self, owner: &Owner, id: ResponseId) -> Result<Option<Stored>, StoreError> {
+        self.store.get(owner, id).await
+    }
+
+    pub(crate) async fn delete(&self, owner: &Owner, id: ResponseId) -> Result<bool, StoreError> {
+        self.cache.remove(id);
+        let deleted = self.store.delete(owner, id).await;
+        // A turn that went on meanwhile may have brought it back.
+        self.cache.remove(id);
+        deleted
+    }
+}

@@ -1,0 +1,78 @@
+//! Choosing a store by its URL.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{ResponseStore, StoreError, StoreErrorKind};
+
+/// How long a conversation is kept after its last turn unless told otherwise: 30 days.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What holds for a store of any kind.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// How long a conversation is kept after its last turn.
+    pub ttl: Duration,
+    /// How many bytes a store in memory may take. Others do not look at it.
+    pub max_memory: usize,
+}
+
+impl Default for StoreOptions {
+    /// 30 days, 1 GiB.
+    fn default() -> Self {
+        Self { ttl: DEFAULT_TTL, max_memory: 1 << 30 }
+    }
+}
+
+impl StoreOptions {
+    /// Keeps conversations so long after their last turn.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Bounds a store in memory.
+    #[must_use]
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes;
+        self
+    }
+}
+
+/// What a program may have been built with.
+const KINDS: [&str; 7] = ["memory", "sqlite", "postgres", "postgresql", "redis", "rediss", "redis-cluster"];
+
+/// Opens the store that `url` names, with default [options](StoreOptions).
+///
+/// | URL | feature | store |
+/// |---|---|---|
+/// | `memory` | `memory` | [`MemoryStore`](crate::MemoryStore) |
+/// | `sqlite:PATH` | `sqlite` | an SQLite file, which is made if it is not there |
+///
+/// # Errors
+/// If the URL is of no known kind or of one that was not built in, and if the store cannot be
+/// opened.
+pub async fn open(url: &str) -> Result<Arc<dyn ResponseStore>, StoreError> {
+    open_with(url, &StoreOptions::default()).await
+}
+
+/// As [`open`], with these options.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn ResponseStore>, StoreError> {
+    let scheme = url.split([':', '?']).next().unwrap_or_default();
+    match scheme {
+        #[cfg(feature = "memory")]
+        "memory" => Ok(Arc::new(crate::MemoryStore::new(options.max_memory, options.ttl))),
+        _ if KINDS.contains(&scheme) => {
+            Err(refuse(format!("stores of the kind '{scheme}' are not built into this program")))
+        }
+        _ => Err(refuse(format!("'{scheme}' is no kind of store: use memory, sqlite:PATH, postgres://… or redis://…"))),
+    }
+}
+
+fn refuse(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Configuration, message)
+}

@@ -1,0 +1,266 @@
+//! What one response adds to a conversation, and how that is written down.
+
+mod codec;
+mod object;
+
+use bytes::Bytes;
+use tower_responses_core::json::{Object, Value};
+
+use self::codec::{Reader, Section, Writer};
+use crate::{
+    ItemKey, Owner, PendingCall, Record, ResponseId, Shared, StoreError, Stored, items::Calls, items::is_cut_call,
+};
+
+pub(crate) use self::object::rebuild;
+
+/// What one response adds to a conversation: its input items, its output items, and what else
+/// the response says.
+///
+/// All parts lie in one piece of memory and in the shapes in which the client sent and got them.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    input: Vec<Bytes>,
+    output: Vec<OutputItem>,
+    pending: Vec<PendingCall>,
+    failed: bool,
+    own: Bytes,
+    tool_choice: Option<Bytes>,
+    roles: Vec<Role>,
+    size: usize,
+}
+
+/// An item of a response's `output`.
+#[derive(Debug, Clone)]
+pub struct OutputItem {
+    /// The JSON.
+    pub text: Bytes,
+    /// Whether a later turn shows it to the model: a call that was cut is not shown.
+    pub replayed: bool,
+}
+
+/// What a shared text is to a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Role {
+    /// The tools in force, as some request of the conversation declared them.
+    Tools = b't',
+    /// The response's `tools`, where they are other text.
+    EchoedTools = b'e',
+    /// The response's `instructions`.
+    Instructions = b'i',
+    /// The response object without all that differs from turn to turn.
+    Frame = b'f',
+}
+
+/// What is known of a response at its end.
+#[derive(Debug)]
+pub struct NewTurn<'a> {
+    /// Its id.
+    pub id: ResponseId,
+    /// What it continues.
+    pub previous: Option<ResponseId>,
+    /// Whose it is.
+    pub owner: &'a Owner,
+    /// The items of the request, without those of earlier turns.
+    pub input: &'a [Bytes],
+    /// What the turns before left unanswered.
+    pub pending: Vec<PendingCall>,
+    /// The items of the response.
+    pub output: &'a [Bytes],
+    /// The response object as the client gets it; its `output` is not looked at.
+    pub response: &'a Object,
+    /// The tools in force.
+    pub tools: Option<&'a Bytes>,
+    /// The shared texts of the turn before: what is the same is not hashed again.
+    pub known: &'a [Shared],
+    /// The `tool_choice` that a later turn inherits.
+    pub tool_choice: Option<&'a Bytes>,
+}
+
+impl NewTurn<'_> {
+    /// Writes the turn down.
+    pub fn into_record(self) -> Record {
+        let mut shared = Vec::new();
+        let mut roles = Vec::new();
+        let mut share = |role: Role, text: &Bytes| {
+            roles.push(role as u8);
+            let known = self.known.iter().find(|known| known.text() == text);
+            shared.push(known.cloned().unwrap_or_else(|| Shared::new(text.clone())));
+        };
+        let parts = object::take_apart(self.response);
+        if let Some(tools) = self.tools {
+            share(Role::Tools, tools);
+        }
+        if let Some(tools) = parts.tools.filter(|tools| self.tools != Some(tools)) {
+            share(Role::EchoedTools, &tools);
+        }
+        if let Some(instructions) = parts.instructions {
+            share(Role::Instructions, &instructions);
+        }
+        share(Role::Frame, &parts.frame);
+
+        let mut calls = Calls::new(self.pending);
+        let mut items = Vec::new();
+        let mut key = |item: &Value| {
+            items.extend(item.member_str("id").map(|id| ItemKey::new(self.owner, &id)));
+        };
+        let mut writer = Writer::with_capacity(
+            self.input.iter().chain(self.output).map(|item| item.len() + 6).sum::<usize>() + parts.own.len() + 64,
+        );
+        for text in self.input {
+            let item = Value::from_text(text.clone());
+            calls.item(&item);
+            key(&item);
+            writer.section(Section::Input, text);
+        }
+        for text in self.output {
+            let item = Value::from_text(text.clone());
+            calls.item(&item);
+            key(&item);
+            writer.section(if is_cut_call(&item) { Section::Cut } else { Section::Output }, text);
+        }
+        for call in calls.pending() {
+            writer.section(Section::Pending, format!("{} {}", call.kind, call.call_id).as_bytes());
+        }
+        writer.section(Section::Own, &parts.own);
+        if let Some(choice) = self.tool_choice {
+            writer.section(Section::ToolChoice, choice);
+        }
+        writer.section(Section::Roles, &roles);
+        if parts.failed {
+            writer.section(Section::Failed, b"");
+        }
+        items.sort_unstable();
+        items.dedup();
+        Record { id: self.id, previous: self.previous, owner: self.owner.clone(), body: writer.finish(), shared, items }
+    }
+}
+
+impl Turn {
+    /// Reads what [`NewTurn::into_record`] has written.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::StoreErrorKind::Corrupt) if it is anything else, down to one bit.
+    pub fn decode(body: &Bytes) -> Result<Self, StoreError> {
+        let mut turn = Self {
+            input: Vec::new(),
+            output: Vec::new(),
+            pending: Vec::new(),
+            failed: false,
+            own: Bytes::new(),
+            tool_choice: None,
+            roles: Vec::new(),
+            size: body.len(),
+        };
+        for section in Reader::new(body)? {
+            let (section, text) = section?;
+            turn.take(section, text)?;
+        }
+        Ok(turn)
+    }
+
+    fn take(&mut self, section: Section, text: Bytes) -> Result<(), StoreError> {
+        match section {
+            Section::Input => self.input.push(text),
+            Section::Output => self.output.push(OutputItem { text, replayed: true }),
+            Section::Cut => self.output.push(OutputItem { text, replayed: false }),
+            Section::Pending => {
+                let text = std::str::from_utf8(&text).map_err(|_| StoreError::corrupt("a call is no text"))?;
+                let (kind, call_id) =
+                    text.split_once(' ').ok_or_else(|| StoreError::corrupt("a call without an id"))?;
+                self.pending.push(PendingCall { kind: kind.to_owned(), call_id: call_id.to_owned() });
+            }
+            Section::Own => self.own = text,
+            Section::ToolChoice => self.tool_choice = Some(text),
+            Section::Roles => {
+                self.roles = text.iter().map(|role| Role::of(*role)).collect::<Result<_, _>>()?;
+            }
+            Section::Failed => self.failed = true,
+        }
+        Ok(())
+    }
+
+    /// The items that the request brought.
+    pub fn input(&self) -> &[Bytes] {
+        &self.input
+    }
+
+    /// The items that came back.
+    pub fn output(&self) -> &[OutputItem] {
+        &self.output
+    }
+
+    /// What a later turn shows to the model: the input, and the output but for cut calls.
+    pub fn replayed(&self) -> impl Iterator<Item = &Bytes> {
+        self.input.iter().chain(self.output.iter().filter(|item| item.replayed).map(|item| &item.text))
+    }
+
+    /// The item with this id.
+    pub(crate) fn item(&self, id: &str) -> Option<Bytes> {
+        let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
+        all.rev().find(|text| Value::from_text(Bytes::clone(text)).member_str("id").as_deref() == Some(id)).cloned()
+    }
+
+    /// The calls that wait for an output after this turn.
+    pub fn pending(&self) -> &[PendingCall] {
+        &self.pending
+    }
+
+    /// Whether the response failed: it can be read, and not continued.
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// The `tool_choice` that a later turn inherits.
+    pub fn tool_choice(&self) -> Option<&Bytes> {
+        self.tool_choice.as_ref()
+    }
+
+    /// The bytes that the turn takes, without what it shares.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The tools in force, out of the shared texts of the turn.
+    pub fn tools<'a>(&self, shared: &'a [Shared]) -> Option<&'a Bytes> {
+        self.part(shared, Role::Tools)
+    }
+
+    fn part<'a>(&self, shared: &'a [Shared], role: Role) -> Option<&'a Bytes> {
+        let at = self.roles.iter().position(|known| *known == role)?;
+        shared.get(at).map(Shared::text)
+    }
+
+    /// Checks that the shared texts are all there.
+    pub(crate) fn check(&self, shared: &[Shared]) -> Result<(), StoreError> {
+        if shared.len() == self.roles.len() {
+            Ok(())
+        } else {
+            Err(StoreError::corrupt("a response has other shared texts than it was stored with"))
+        }
+    }
+}
+
+impl Role {
+    fn of(byte: u8) -> Result<Self, StoreError> {
+        [Self::Tools, Self::EchoedTools, Self::Instructions, Self::Frame]
+            .into_iter()
+            .find(|role| *role as u8 == byte)
+            .ok_or_else(|| StoreError::corrupt("a response shares text of an unknown kind"))
+    }
+}
+
+impl Stored {
+    /// The response object as its client got it.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::StoreErrorKind::Corrupt) if what is stored is not whole.
+    pub fn to_object(&self) -> Result<Object, StoreError> {
+        let turn = Turn::decode(&self.body)?;
+        turn.check(&self.shared)?;
+        rebuild(self, &turn)
+    }
+}
+
+#[cfg(test)]
+mod tests;

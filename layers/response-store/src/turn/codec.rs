@@ -1,0 +1,114 @@
+//! Sections of bytes behind a checksum.
+//!
+//! `checksum: u32 LE`, `version: u8`, then sections: `kind: u8`, length as LEB128, bytes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::StoreError;
+
+const VERSION: u8 = 1;
+const HEAD: usize = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Section {
+    Input = 1,
+    Output = 2,
+    Cut = 3,
+    Pending = 4,
+    Own = 5,
+    ToolChoice = 6,
+    Roles = 7,
+    Failed = 8,
+}
+
+impl Section {
+    const ALL: [Self; 8] =
+        [Self::Input, Self::Output, Self::Cut, Self::Pending, Self::Own, Self::ToolChoice, Self::Roles, Self::Failed];
+
+    fn of(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| *section as u8 == byte)
+    }
+}
+
+pub(super) struct Writer(BytesMut);
+
+impl Writer {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        let mut buffer = BytesMut::with_capacity(capacity + HEAD);
+        buffer.put_u32_le(0);
+        buffer.put_u8(VERSION);
+        Self(buffer)
+    }
+
+    pub(super) fn section(&mut self, section: Section, text: &[u8]) {
+        self.0.put_u8(section as u8);
+        let mut length = text.len();
+        while length >= 0x80 {
+            self.0.put_u8(length.to_le_bytes()[0] | 0x80);
+            length >>= 7;
+        }
+        self.0.put_u8(length.to_le_bytes()[0]);
+        self.0.put_slice(text);
+    }
+
+    pub(super) fn finish(mut self) -> Bytes {
+        let checksum = crc32fast::hash(&self.0[4..]);
+        self.0[..4].copy_from_slice(&checksum.to_le_bytes());
+        self.0.freeze()
+    }
+}
+
+pub(super) struct Reader {
+    rest: Bytes,
+}
+
+impl Reader {
+    pub(super) fn new(body: &Bytes) -> Result<Self, StoreError> {
+        let (Some(checksum), Some(checked)) = (body.first_chunk::<4>(), body.get(4..)) else {
+            return Err(StoreError::corrupt("a stored response is cut"));
+        };
+        if crc32fast::hash(checked) != u32::from_le_bytes(*checksum) {
+            return Err(StoreError::corrupt("a stored response does not match its checksum"));
+        }
+        match checked.first() {
+            Some(&VERSION) => Ok(Self { rest: body.slice(HEAD..) }),
+            Some(version) => Err(StoreError::corrupt(format!("a response was stored in the unknown format {version}"))),
+            None => Err(StoreError::corrupt("a stored response is cut")),
+        }
+    }
+
+    fn section(&mut self) -> Option<(Section, Bytes)> {
+        let section = Section::of(self.rest[0])?;
+        let mut length = 0usize;
+        let mut at = 1;
+        loop {
+            let byte = *self.rest.get(at)?;
+            length |= usize::from(byte & 0x7f).checked_shl(7 * (u32::try_from(at).ok()? - 1))?;
+            at += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        if length > self.rest.len() - at {
+            return None;
+        }
+        let _ = self.rest.split_to(at);
+        Some((section, self.rest.split_to(length)))
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<(Section, Bytes), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let section = self.section();
+        if section.is_none() {
+            self.rest = Bytes::new();
+        }
+        Some(section.ok_or_else(|| StoreError::corrupt("a part of a stored response is unreadable")))
+    }
+}
