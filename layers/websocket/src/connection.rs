@@ -1,0 +1,122 @@
+//! One connection, from its upgrade to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_responses_core::{ApiError, BoxError, RequestBody};
+use tower_service::Service;
+
+use crate::{
+    connections::Place,
+    conversation::Conversation,
+    frame::{error_frame, idle_for_too_long},
+    handshake::RequestHead,
+    layer::Config,
+    socket::{Close, Gone, Incoming, Socket},
+};
+
+/// How long the server has to hand over the connection after its 101.
+const UPGRADING: Duration = Duration::from_secs(10);
+
+/// What a connection is served with.
+pub(crate) struct Connection<S> {
+    pub(crate) inner: S,
+    pub(crate) head: RequestHead,
+    pub(crate) config: Arc<Config>,
+    pub(crate) conversation: Conversation,
+    /// The requests so far.
+    pub(crate) requests: u64,
+    place: Place,
+}
+
+impl<S> Connection<S> {
+    pub(crate) fn new(inner: S, head: RequestHead, config: Arc<Config>, place: Place) -> Self {
+        let conversation = Conversation::new(config.max_state);
+        Self { inner, head, config, conversation, requests: 0, place }
+    }
+}
+
+/// Serves a connection once the server has handed it over.
+pub(crate) async fn serve<S, ResBody>(upgrade: OnUpgrade, connection: Connection<S>)
+where
+    S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    match tokio::time::timeout(UPGRADING, upgrade).await {
+        Ok(Ok(io)) => {
+            let socket = Socket::new(TokioIo::new(io), &connection.config).await;
+            connection.run(socket).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "a connection could not be upgraded"),
+        Err(_) => tracing::debug!("a connection was not upgraded in time"),
+    }
+}
+
+impl<S, ResBody> Connection<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    pub(crate) async fn run<T: AsyncRead + AsyncWrite + Unpin + Send>(mut self, mut socket: Socket<T>) {
+        // Boxed, so that an idle connection takes no room for what an answer needs.
+        match Box::pin(self.serve_frames(&mut socket)).await {
+            Ok(why) => Box::pin(socket.close(why)).await,
+            Err(Gone) => tracing::debug!(requests = self.requests, "a WebSocket client has left"),
+        }
+    }
+
+    /// Answers frame after frame, until the client goes or a reason to close comes up.
+    async fn serve_frames<T: AsyncRead + AsyncWrite + Unpin + Send>(
+        &mut self,
+        socket: &mut Socket<T>,
+    ) -> Result<Close, Gone> {
+        loop {
+            let incoming = tokio::select! {
+                biased;
+                () = self.place.ending() => return Ok(Close::GoingAway),
+                incoming = tokio::time::timeout(self.config.idle_timeout, socket.next()) => incoming,
+            };
+            let Ok(incoming) = incoming else {
+                let error = idle_for_too_long(self.config.idle_timeout.as_secs());
+                socket.send(error_frame(&error)).await?;
+                return Ok(Close::Idle);
+            };
+            let (error, close) = match incoming? {
+                Incoming::Text(text) => {
+                    Box::pin(self.answer(socket, text)).await?;
+                    continue;
+                }
+                Incoming::Binary => {
+                    let error = ApiError::bad_request("Binary frames are not understood: send JSON as text.");
+                    (error.code("unsupported_frame"), None)
+                }
+                Incoming::TooLarge => {
+                    let message = format!("The frame is larger than {} bytes.", self.config.max_frame);
+                    let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message).code("request_too_large");
+                    (error, Some(Close::TooLarge))
+                }
+                Incoming::NotUtf8 => {
+                    let error = ApiError::bad_request("The text of the frame is not UTF-8.").code("invalid_utf8");
+                    (error, Some(Close::NotUtf8))
+                }
+                Incoming::Violation => return Ok(Close::Violation),
+            };
+            socket.send(error_frame(&error)).await?;
+            socket.flush().await?;
+            if let Some(close) = close {
+                return Ok(close);
+            }
+        }
+    }
+}

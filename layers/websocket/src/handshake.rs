@@ -1,0 +1,150 @@
+//! The handshake: who gets a WebSocket, who does not, and what is taken from it for the requests.
+
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN,
+        SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+    request::Parts,
+};
+use hyper::upgrade::OnUpgrade;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tower_responses_core::{ApiError, RequestBody, ResponseBody};
+
+#[cfg(test)]
+mod tests;
+
+/// Whether this asks for what a WebSocket is served at: `GET …/responses`.
+pub(crate) fn is_for_us(method: &Method, path: &str) -> bool {
+    method == Method::GET && path.trim_end_matches('/').rsplit('/').next() == Some("responses")
+}
+
+/// The value of `sec-websocket-accept`, if the request may be upgraded.
+pub(crate) fn accept(head: &Parts, any_origin: bool) -> Result<HeaderValue, ApiError> {
+    let headers = &head.headers;
+    if !lists(headers, &CONNECTION, "upgrade") || !lists(headers, &UPGRADE, "websocket") {
+        return Err(upgrade_required("GET is answered here for WebSocket clients. Use POST, or ask for an upgrade."));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(upgrade_required("Only version 13 of the WebSocket protocol is understood."));
+    }
+    if !any_origin && let Some(origin) = headers.get(ORIGIN) {
+        check_origin(origin, headers.get(HOST))?;
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+    let key = key.ok_or_else(|| ApiError::bad_request("The handshake has no valid sec-websocket-key."))?;
+    HeaderValue::try_from(derive_accept_key(key.as_bytes()))
+        .map_err(|_| ApiError::bad_request("The handshake has no valid sec-websocket-key."))
+}
+
+/// Browsers let any page open a WebSocket to any server, also to one on the user's own machine,
+/// and say only where the page is from.
+fn check_origin(origin: &HeaderValue, host: Option<&HeaderValue>) -> Result<(), ApiError> {
+    let from = origin.to_str().ok().and_then(|origin| Some(origin.split_once("://")?.1));
+    if from.is_some() && from == host.and_then(|host| host.to_str().ok()) {
+        return Ok(());
+    }
+    Err(ApiError::new(StatusCode::FORBIDDEN, "WebSockets of pages from other origins are not served."))
+}
+
+/// 426. Codex then uses HTTP for the rest of its session; after any other status it tries again.
+pub(crate) fn upgrade_required(message: &'static str) -> ApiError {
+    ApiError::new(StatusCode::UPGRADE_REQUIRED, message).code("upgrade_required")
+}
+
+/// The response to a handshake that was refused.
+pub(crate) fn refusal(error: ApiError, version: Version) -> Response<ResponseBody> {
+    let mut response = error.into_response();
+    if response.status() == StatusCode::UPGRADE_REQUIRED {
+        let headers = response.headers_mut();
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        if version == Version::HTTP_11 {
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+    }
+    response
+}
+
+/// The response to a handshake that was taken. Extensions (permessage-deflate) are declined by
+/// not naming them.
+pub(crate) fn switching(accept: HeaderValue) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut tokens = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
+}
+
+/// Says only something about the connection, or about a body that the handshake does not have.
+const NOT_INWARD: [HeaderName; 11] = [
+    CONNECTION,
+    UPGRADE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_ENCODING,
+    EXPECT,
+    // Events are read here.
+    ACCEPT_ENCODING,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The head of the requests that the frames of a connection become.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    uri: Uri,
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl RequestHead {
+    /// Takes over what the handshake says of the client.
+    pub(crate) fn new(handshake: Parts) -> Self {
+        let Parts { uri, mut headers, mut extensions, .. } = handshake;
+        let named: Vec<_> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse::<HeaderName>().ok())
+            .collect();
+        let websocket = headers.keys().filter(|name| name.as_str().starts_with("sec-websocket-")).cloned();
+        for name in websocket.collect::<Vec<_>>().iter().chain(&named).chain(&NOT_INWARD) {
+            headers.remove(name);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        extensions.remove::<OnUpgrade>();
+        Self { uri, headers, extensions }
+    }
+
+    /// The request number `number` of the connection. If the handshake has an `x-request-id`, each
+    /// request gets one of its own from it.
+    pub(crate) fn request(&self, body: RequestBody, number: u64) -> Request<RequestBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        *request.extensions_mut() = self.extensions.clone();
+        if let Some(id) = request.headers_mut().get_mut(REQUEST_ID) {
+            let own = [id.as_bytes(), b"-", number.to_string().as_bytes()].concat();
+            if let Ok(own) = HeaderValue::from_bytes(&own) {
+                *id = own;
+            }
+        }
+        request
+    }
+}

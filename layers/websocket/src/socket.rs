@@ -1,0 +1,281 @@
+//! The socket of one connection: frames are read ahead while an answer is sent.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        error::ProtocolError,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+use crate::layer::Config;
+
+#[cfg(test)]
+mod tests;
+
+/// What is read from the connection and written to it at once. It is allocated for every
+/// connection, also for one that is idle.
+const BUFFER: usize = 4 << 10;
+/// How much of what is sent waits for more to be written together with it.
+const WRITE_TOGETHER: usize = 8 << 10;
+/// How often it is tried whether the client is still there while nothing is read from it.
+const PROBE: Duration = Duration::from_millis(400);
+/// How long a client may take to answer the close frame.
+const CLOSING: Duration = Duration::from_secs(2);
+/// A client that sends too large a frame may send so many times more than it should before the
+/// connection is cut.
+const DISCARD: u64 = 4;
+
+/// The client is not there any more, or nothing can be said to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// What came from the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Text(Bytes),
+    Binary,
+    /// A frame or a message over the limit; nothing can be read after it.
+    TooLarge,
+    /// Text that is not UTF-8; nothing may be read after it.
+    NotUtf8,
+    /// Something that the protocol rules out; nothing may be read after it.
+    Violation,
+}
+
+/// Why the server ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Close {
+    Idle,
+    GoingAway,
+    TooLarge,
+    NotUtf8,
+    Violation,
+}
+
+impl Close {
+    fn code(self) -> CloseCode {
+        match self {
+            Self::Idle => CloseCode::Normal,
+            Self::GoingAway => CloseCode::Away,
+            Self::TooLarge => CloseCode::Size,
+            Self::NotUtf8 => CloseCode::Invalid,
+            Self::Violation => CloseCode::Protocol,
+        }
+    }
+}
+
+pub(crate) struct Socket<T> {
+    websocket: WebSocketStream<T>,
+    /// Frames that came while others were being answered.
+    queue: VecDeque<Incoming>,
+    queued: usize,
+    max_queue: usize,
+    max_frame: usize,
+    /// Whether nothing more can be read.
+    ended: bool,
+    probe: Option<Pin<Box<Interval>>>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
+    pub(crate) async fn new(io: T, config: &Config) -> Self {
+        let limits = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(WRITE_TOGETHER)
+            .max_message_size(Some(config.max_frame))
+            .max_frame_size(Some(config.max_frame));
+        Self {
+            websocket: WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await,
+            queue: VecDeque::new(),
+            queued: 0,
+            max_queue: config.max_pipelined,
+            max_frame: config.max_frame,
+            ended: false,
+            probe: None,
+        }
+    }
+
+    /// The next frame, in the order in which they came.
+    pub(crate) async fn next(&mut self) -> Result<Incoming, Gone> {
+        poll_fn(|cx| {
+            if self.queue.is_empty() {
+                self.poll_receive(cx)?;
+            }
+            match self.queue.pop_front() {
+                Some(incoming) => {
+                    self.queued -= incoming.len();
+                    Poll::Ready(Ok(incoming))
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Does `work`, and meanwhile watches over the client: frames are read ahead, pings are
+    /// answered. If the client goes, `work` is dropped.
+    pub(crate) async fn attend<F: Future>(&mut self, work: F) -> Result<F::Output, Gone> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                self.poll_attend(cx)?;
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Takes a text frame as soon as those before it are on their way. What is sent goes out with
+    /// what follows, or when there is nothing else to do.
+    pub(crate) async fn send(&mut self, text: Bytes) -> Result<(), Gone> {
+        let text = utf8(text);
+        poll_fn(|cx| match Pin::new(&mut self.websocket).poll_ready(cx) {
+            Poll::Ready(ready) => Poll::Ready(ready.map_err(gone)),
+            Poll::Pending => {
+                self.poll_attend(cx)?;
+                Poll::Pending
+            }
+        })
+        .await?;
+        Pin::new(&mut self.websocket).start_send(Message::Text(text)).map_err(gone)
+    }
+
+    /// Sends what waits to be sent.
+    pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
+        poll_fn(|cx| match Pin::new(&mut self.websocket).poll_flush(cx) {
+            Poll::Ready(done) => Poll::Ready(done.map_err(gone)),
+            Poll::Pending => {
+                self.poll_attend(cx)?;
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Says goodbye, and waits for a while until the client has heard it.
+    pub(crate) async fn close(mut self, why: Close) {
+        let frame = CloseFrame { code: why.code(), reason: Utf8Bytes::default() };
+        let goodbye = async {
+            poll_fn(|cx| Pin::new(&mut self.websocket).poll_ready(cx)).await?;
+            Pin::new(&mut self.websocket).start_send(Message::Close(Some(frame)))?;
+            poll_fn(|cx| Pin::new(&mut self.websocket).poll_flush(cx)).await
+        };
+        if !matches!(timeout(CLOSING, goodbye).await, Ok(Ok(()))) {
+            return;
+        }
+        if self.ended {
+            // What the client is still sending has to be read: else its system tells it of a
+            // broken connection before it has seen why.
+            let rest = (self.max_frame as u64).saturating_mul(DISCARD);
+            let mut io = self.websocket.into_inner().take(rest);
+            let mut buffer = vec![0; 16 << 10];
+            while let Ok(Ok(1..)) = timeout(CLOSING, io.read(&mut buffer)).await {}
+            return;
+        }
+        let heard =
+            async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut self.websocket).poll_next(cx)).await {} };
+        let _ = timeout(CLOSING, heard).await;
+    }
+
+    /// Reads ahead and writes what waits. Ready only if the client is gone.
+    fn poll_attend(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        self.poll_receive(cx)?;
+        match Pin::new(&mut self.websocket).poll_flush(cx) {
+            Poll::Ready(Err(error)) => return Err(gone(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        if self.ended || self.is_full() {
+            return self.poll_probe(cx);
+        }
+        self.probe = None;
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.queue.len() >= self.max_queue || self.queued >= self.max_frame
+    }
+
+    /// Takes what has come, as far as there is room for it.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        while !self.ended && !self.is_full() {
+            let Poll::Ready(message) = Pin::new(&mut self.websocket).poll_next(cx) else { break };
+            let incoming = match message {
+                Some(Ok(Message::Text(text))) => Incoming::Text(text.into()),
+                Some(Ok(Message::Binary(_))) => Incoming::Binary,
+                // Answered by the library.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(_))) | None => return self.left(cx),
+                Some(Err(Error::Capacity(_))) => Incoming::TooLarge,
+                Some(Err(Error::Utf8(_))) => Incoming::NotUtf8,
+                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Err(Gone),
+                Some(Err(Error::Protocol(_))) => Incoming::Violation,
+                Some(Err(_)) => return Err(Gone),
+            };
+            self.ended = incoming.is_last();
+            self.queued += incoming.len();
+            self.queue.push_back(incoming);
+        }
+        Ok(())
+    }
+
+    /// The client has said goodbye: the library has an answer to it ready.
+    fn left(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        let _ = Pin::new(&mut self.websocket).poll_flush(cx);
+        Err(Gone)
+    }
+
+    /// Where nothing is read, only writing shows whether there is anybody.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        let probe = self.probe.get_or_insert_with(|| {
+            let mut probe = interval(PROBE);
+            probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            Box::pin(probe)
+        });
+        while probe.poll_tick(cx).is_ready() {
+            match Pin::new(&mut self.websocket).poll_ready(cx) {
+                Poll::Pending => continue,
+                Poll::Ready(ready) => ready.map_err(gone)?,
+            }
+            Pin::new(&mut self.websocket).start_send(Message::Ping(Bytes::new())).map_err(gone)?;
+            if let Poll::Ready(sent) = Pin::new(&mut self.websocket).poll_flush(cx) {
+                sent.map_err(gone)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Incoming {
+    fn len(&self) -> usize {
+        if let Self::Text(text) = self { text.len() } else { 0 }
+    }
+
+    fn is_last(&self) -> bool {
+        matches!(self, Self::TooLarge | Self::NotUtf8 | Self::Violation)
+    }
+}
+
+fn utf8(text: Bytes) -> Utf8Bytes {
+    Utf8Bytes::try_from(text.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&text).into_owned().into())
+}
+
+fn gone(error: Error) -> Gone {
+    tracing::debug!(%error, "a WebSocket client can not be written to any more");
+    Gone
+}

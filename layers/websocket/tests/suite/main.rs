@@ -1,0 +1,6 @@
+//! The layer in a real server, with clients that speak the protocol themselves.
+#![allow(clippy::disallowed_methods)]
+
+mod common;
+mod frames;
+mod handshake;
