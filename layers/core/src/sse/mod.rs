@@ -18,6 +18,7 @@ mod event;
 mod filter;
 mod numbering;
 mod output;
+mod pipe;
 mod splitter;
 mod stream;
 
@@ -28,6 +29,7 @@ pub use self::{
     cut_calls::CutCalls,
     event::Event,
     filter::{EventFilter, Events, StreamEnd},
+    pipe::Pipe,
     splitter::{EventTooLarge, Splitter},
     stream::EventStream,
 };

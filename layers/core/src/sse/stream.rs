@@ -179,15 +179,10 @@ impl EventStream {
 
     fn begin_end(&mut self, end: StreamEnd) {
         self.inner = None;
-        if let Some(rest) = self.splitter.finish() {
-            let event = Event::from_text(rest.clone());
-            if Value::parse(event.data().clone()).is_ok() {
-                // Whole but for the blank line, which what may follow needs.
-                let text = [&rest[..], b"\n\n"].concat();
-                self.enter(Event::from_text(text.into()));
-            } else {
-                self.tail = Some(rest);
-            }
+        match self.splitter.finish().map(last_event) {
+            Some(Ok(event)) => self.enter(event),
+            Some(Err(rest)) => self.tail = Some(rest),
+            None => {}
         }
         self.ending = Some(Ending { next_stage: 0, end: Some(end) });
     }
@@ -248,6 +243,15 @@ impl EventStream {
         self.done = true;
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
+}
+
+/// The event that the rest of a stream spells, if it is whole but for the blank line, which what
+/// may follow needs.
+pub(super) fn last_event(rest: Bytes) -> Result<Event, Bytes> {
+    if Value::parse(Event::from_text(rest.clone()).data().clone()).is_err() {
+        return Err(rest);
+    }
+    Ok(Event::from_text([&rest[..], b"\n\n"].concat().into()))
 }
 
 impl Stage {
