@@ -55,8 +55,10 @@ impl Alternates {
     }
 }
 
-/// Says which alternates a tool has.
-struct Spelling(fn(&str, &ClientTool, &mut dyn FnMut(&str)));
+/// Says which alternates a tool has, given its upstream name.
+type Spell = fn(&str, &ClientTool, &mut dyn FnMut(&str));
+
+struct Spelling(Spell);
 
 impl fmt::Debug for Spelling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,7 +210,7 @@ impl ToolMapBuilder {
     /// assert_eq!(map.resolve("b.x").unwrap().0, "b__x");
     /// assert!(map.get("x").is_none(), "it could be either");
     /// ```
-    pub fn alternates_by(&mut self, spelling: fn(&str, &ClientTool, &mut dyn FnMut(&str))) -> &mut Self {
+    pub fn alternates_by(&mut self, spelling: Spell) -> &mut Self {
         self.inner.spelling = Some(Spelling(spelling));
         self
     }
