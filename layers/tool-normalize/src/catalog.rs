@@ -18,12 +18,13 @@ use crate::{
 mod map;
 mod read;
 
-pub(crate) use self::read::{Place, declares_client_search};
+pub(crate) use self::read::{Declaration, Place, declares_client_search};
 
 /// All tools of one request.
 pub(crate) struct Catalog<'s> {
     settings: &'s Settings,
     tools: Vec<Tool>,
+    /// Tools that have other names than their natural ones.
     known: HashMap<ClientTool, usize>,
     /// Which tool the upstream knows by a name.
     names: HashMap<Box<str>, usize>,
@@ -64,13 +65,6 @@ struct Namespace {
     description: String,
     /// The member that has told it first.
     told_by: Option<Box<str>>,
-}
-
-/// A tool as it stands in the request.
-struct Declared<'v> {
-    client: ClientTool,
-    value: &'v Value,
-    is_deferred: bool,
 }
 
 impl<'s> Catalog<'s> {
@@ -179,32 +173,31 @@ impl<'s> Catalog<'s> {
 
     /// The tool that a client names so.
     pub(crate) fn find(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
-        let of = |kind, namespace| self.known.get(&ClientTool::new(kind, namespace, name)).copied();
-        let alias = match namespace {
-            None => Some(PLAIN_NAMESPACE),
-            Some(PLAIN_NAMESPACE) => None,
-            Some(_) => namespace,
-        };
+        let of = |kind, namespace| self.exactly(&ClientTool::new(kind, namespace, name));
+        let alias = if namespace.is_none() { Some(PLAIN_NAMESPACE) } else { None };
+        let is_plain = namespace.is_none_or(|namespace| namespace == PLAIN_NAMESPACE);
         // Some clients give plain tools the namespace `functions`, or none to its members.
-        let kinds = [kind, ToolKind::Function, ToolKind::Custom];
-        let exact = kinds.into_iter().find_map(|kind| of(kind, namespace).or_else(|| of(kind, alias)));
+        let near = |kind| of(kind, namespace).or_else(|| if is_plain { of(kind, alias) } else { None });
+        let exact = [kind, ToolKind::Function, ToolKind::Custom].into_iter().find_map(near);
         exact.or_else(|| if namespace.is_none() { self.names.get(name).copied() } else { None })
     }
 
     /// Takes in a declaration: a new tool, or one that is known already.
-    fn declare(&mut self, declared: Declared<'_>) -> usize {
-        let known = self.known.get(&declared.client).copied().or_else(|| self.called_before(&declared.client));
+    fn declare(&mut self, client: ClientTool, declared: &Declaration<'_>, is_deferred: bool) -> usize {
+        let is_shown = self.offers && !(is_deferred && self.defers);
+        let known = self.exactly(&client).or_else(|| self.called_before(&client));
         if let Some(tool) = known {
-            self.declare_again(tool, &declared);
+            self.declare_again(tool, client, declared);
+            if is_shown {
+                self.show(tool);
+            }
             return tool;
         }
-        let name = names::choose(&declared.client, |name| self.names.contains_key(name));
-        let function = self.function(&declared, &name);
-        let is_shown = self.offers && !(declared.is_deferred && self.defers);
+        let name = names::choose(&client, |name| self.names.contains_key(name));
         let tool = Tool {
-            function: function.unwrap_or_else(|| declared.value.clone()),
-            schema: schema(declared.client.kind(), declared.value),
-            client: declared.client,
+            function: self.function(&client, declared, &name),
+            schema: schema(client.kind(), declared),
+            client,
             name: name.into(),
             is_shown,
             is_undeclared: false,
@@ -216,28 +209,18 @@ impl<'s> Catalog<'s> {
         tool
     }
 
-    fn declare_again(&mut self, tool: usize, declared: &Declared<'_>) {
-        let schema = schema(declared.client.kind(), declared.value);
+    fn declare_again(&mut self, tool: usize, client: ClientTool, declared: &Declaration<'_>) {
+        let schema = schema(client.kind(), declared);
         let old = &self.tools[tool];
         let differs = schema.is_some() && !same(schema.as_ref(), old.schema.as_ref());
-        if differs || old.is_undeclared {
-            let name = old.name.clone();
-            let function = self.function(declared, &name).unwrap_or_else(|| declared.value.clone());
-            self.intact = false;
-            let tool = &mut self.tools[tool];
-            *tool = Tool {
-                client: declared.client.clone(),
-                name,
-                function,
-                schema,
-                is_shown: tool.is_shown,
-                is_undeclared: false,
-            };
+        if !(differs || old.is_undeclared) {
+            return;
         }
-        self.known.insert(declared.client.clone(), tool);
-        if !(declared.is_deferred && self.defers) {
-            self.show(tool);
-        }
+        let (name, is_shown) = (old.name.clone(), old.is_shown);
+        let function = self.function(&client, declared, &name);
+        self.intact = false;
+        self.known.insert(client.clone(), tool);
+        self.tools[tool] = Tool { client, name, function, schema, is_shown, is_undeclared: false };
     }
 
     /// A tool that was called by the very name that the new one would have, before it was
@@ -251,27 +234,39 @@ impl<'s> Catalog<'s> {
 
     fn push(&mut self, tool: Tool) -> usize {
         let index = self.tools.len();
-        self.known.insert(tool.client.clone(), index);
+        if names::natural(tool.client.namespace(), tool.client.name()) != *tool.name {
+            self.known.insert(tool.client.clone(), index);
+        }
         self.names.insert(tool.name.clone(), index);
         self.tools.push(tool);
         index
     }
 
-    /// What stands for a tool upstream; `None` for a function that can go as it is.
-    fn function(&mut self, declared: &Declared<'_>, name: &str) -> Option<Value> {
-        let prefix = self.prefix(&declared.client);
-        let prefix = prefix.as_deref();
-        let function = match declared.client.kind() {
-            ToolKind::Custom => Some(function::custom(declared.value, name, prefix)),
-            ToolKind::ToolSearch => Some(function::tool_search(declared.value, name)),
-            _ => function::function(declared.value, name, prefix, self.settings.strict),
+    /// The tool with this identity.
+    fn exactly(&self, client: &ClientTool) -> Option<usize> {
+        let natural = names::natural(client.namespace(), client.name());
+        let named = self.names.get(&*natural).copied().filter(|tool| self.tools[*tool].client == *client);
+        named.or_else(|| self.known.get(client).copied())
+    }
+
+    /// What stands for a tool upstream.
+    fn function(&mut self, client: &ClientTool, declared: &Declaration<'_>, name: &str) -> Value {
+        let strict = self.settings.strict;
+        let prefix = self.prefix(client);
+        let function = match client.kind() {
+            ToolKind::Custom => Some(function::custom(declared, name, prefix)),
+            ToolKind::ToolSearch => Some(function::tool_search(declared, name)),
+            _ => {
+                let renamed = client.name() != name;
+                function::function(declared, renamed.then_some(name), prefix, strict)
+            }
         };
         self.intact &= function.is_none();
-        function
+        function.unwrap_or_else(|| declared.value.clone())
     }
 
     /// What is to stand before the description of a member of a namespace.
-    fn prefix(&mut self, client: &ClientTool) -> Option<String> {
+    fn prefix(&mut self, client: &ClientTool) -> Option<&str> {
         let known = self.namespaces.get_mut(client.namespace()?)?;
         let told_by = known.told_by.get_or_insert_with(|| client.name().into());
         let tell = match self.settings.namespace_descriptions {
@@ -279,7 +274,7 @@ impl<'s> Catalog<'s> {
             NamespaceDescriptions::FirstMember => **told_by == *client.name(),
             NamespaceDescriptions::Omit => false,
         };
-        (tell && !known.description.is_empty()).then(|| known.description.clone())
+        (tell && !known.description.is_empty()).then_some(&*known.description)
     }
 
     /// Takes in a tool that the upstream cannot execute. `found` ones cannot be refused: the
@@ -303,8 +298,9 @@ impl<'s> Catalog<'s> {
 }
 
 /// The part of a declaration that decides how a tool can be called.
-fn schema(kind: ToolKind, declared: &Value) -> Option<Value> {
-    declared.member(if kind == ToolKind::Custom { "format" } else { "parameters" }).filter(|schema| !schema.is_null())
+fn schema(kind: ToolKind, declared: &Declaration<'_>) -> Option<Value> {
+    let schema = if kind == ToolKind::Custom { &declared.format } else { &declared.parameters };
+    schema.clone().filter(|schema| !schema.is_null())
 }
 
 /// Whether two schemas say the same, in whichever spelling.

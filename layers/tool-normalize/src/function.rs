@@ -5,23 +5,28 @@ use tower_responses_core::{
     json::{Object, Value},
 };
 
-use crate::{policy::Strict, schema};
+use crate::{catalog::Declaration, policy::Strict, schema};
 
 const CUSTOM_PARAMETERS: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The text for the tool, unchanged."}},"required":["input"],"additionalProperties":false}"#;
 const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string","description":"What the tool should do."}},"required":["query"],"additionalProperties":false}"#;
 const ANY_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
-/// The function for a function. `None` if it can go as it is.
-pub(crate) fn function(declared: &Value, name: &str, prefix: Option<&str>, strict: Strict) -> Option<Value> {
-    let renamed = declared.member_str("name").as_deref() != Some(name);
-    let private = schema::may_be_private(&declared.text());
+/// The function for a function, which may have another name. `None` if it can go as it is.
+pub(crate) fn function(
+    declared: &Declaration<'_>,
+    name: Option<&str>,
+    prefix: Option<&str>,
+    strict: Strict,
+) -> Option<Value> {
+    let private = declared.parameters.as_ref().is_some_and(schema::may_be_private);
+    let deferred = declared.defer_loading.is_some();
     let forced = strict == Strict::Force && can_be_forced(declared);
-    if !(renamed || private || forced || prefix.is_some()) {
+    if !(name.is_some() || private || deferred || forced || prefix.is_some()) {
         return None;
     }
-    let mut function = declared.clone();
+    let mut function = declared.value.clone();
     let open = function.as_object_mut()?;
-    if renamed {
+    if let Some(name) = name {
         open.set("name", name);
     }
     if let Some(description) = described(declared, prefix) {
@@ -30,24 +35,25 @@ pub(crate) fn function(declared: &Value, name: &str, prefix: Option<&str>, stric
     if forced {
         open.set("strict", Value::bool(true));
     }
-    if private {
+    if deferred {
         open.remove("defer_loading");
-        if let Some(parameters) = open.get_mut("parameters") {
-            schema::clean(parameters);
-        }
+    }
+    if let Some(parameters) = if private { open.get_mut("parameters") } else { None } {
+        schema::clean(parameters);
     }
     Some(function)
 }
 
-fn can_be_forced(declared: &Value) -> bool {
-    declared.member("strict").is_none_or(|strict| strict.as_bool() != Some(true))
-        && declared.member("parameters").is_some_and(|parameters| schema::is_enforceable(&parameters))
+fn can_be_forced(declared: &Declaration<'_>) -> bool {
+    declared.strict.as_ref().and_then(Value::as_bool) != Some(true)
+        && declared.parameters.as_ref().is_some_and(schema::is_enforceable)
 }
 
 /// The description with what comes before it, if it does not begin so already.
-fn described(declared: &Value, prefix: Option<&str>) -> Option<String> {
+fn described(declared: &Declaration<'_>, prefix: Option<&str>) -> Option<String> {
     let prefix = prefix?;
-    match declared.member_str("description").filter(|own| !own.trim().is_empty()) {
+    let own = declared.description.as_ref().and_then(Value::as_str);
+    match own.filter(|own| !own.trim().is_empty()) {
         Some(own) if own.starts_with(prefix) => None,
         Some(own) => Some(format!("{prefix}\n\n{own}")),
         None => Some(prefix.to_owned()),
@@ -55,8 +61,8 @@ fn described(declared: &Value, prefix: Option<&str>) -> Option<String> {
 }
 
 /// The function for a custom tool: its free text is the one argument.
-pub(crate) fn custom(declared: &Value, name: &str, prefix: Option<&str>) -> Value {
-    let own = declared.member_str("description").unwrap_or_default();
+pub(crate) fn custom(declared: &Declaration<'_>, name: &str, prefix: Option<&str>) -> Value {
+    let own = declared.description.as_ref().and_then(Value::as_str).unwrap_or_default();
     let mut description = described(declared, prefix).unwrap_or_else(|| own.into_owned());
     if !description.trim().is_empty() {
         description.push_str("\n\n");
@@ -72,8 +78,8 @@ pub(crate) fn custom(declared: &Value, name: &str, prefix: Option<&str>) -> Valu
 }
 
 /// The grammar of a custom tool, in words for the model.
-fn grammar(declared: &Value) -> Option<String> {
-    let format = declared.member("format")?;
+fn grammar(declared: &Declaration<'_>) -> Option<String> {
+    let format = declared.format.as_ref()?;
     let definition = format.member("definition").or_else(|| format.member("grammar")?.member("definition"))?;
     let syntax = format.member("syntax").or_else(|| format.member("grammar")?.member("syntax"));
     let syntax = syntax.as_ref().and_then(Value::as_str).unwrap_or_default();
@@ -88,12 +94,12 @@ fn grammar(declared: &Value) -> Option<String> {
 }
 
 /// The function for the tool search.
-pub(crate) fn tool_search(declared: &Value, name: &str) -> Value {
-    let own = declared.member_str("description").filter(|own| !own.trim().is_empty());
+pub(crate) fn tool_search(declared: &Declaration<'_>, name: &str) -> Value {
+    let own = declared.description.as_ref().and_then(Value::as_str).filter(|own| !own.trim().is_empty());
     let mut function =
         head(name, own.as_deref().unwrap_or("Finds tools. Those that it finds can be called afterwards."));
     function.set("strict", Value::bool(true));
-    let parameters = declared.member("parameters").filter(Value::is_object);
+    let parameters = declared.parameters.clone().filter(Value::is_object);
     let mut parameters = parameters.unwrap_or_else(|| Value::from_text(SEARCH_PARAMETERS));
     schema::clean(&mut parameters);
     function.set("parameters", parameters);

@@ -1,7 +1,7 @@
 //! What the conversation so far looks like to the upstream.
 
 use tower_responses_core::{
-    ApiError, ToolKind,
+    ApiError,
     json::{Edit, Object, Value},
 };
 
@@ -100,11 +100,4 @@ fn hosted(item: &Value, settings: &Settings) -> Edit {
 
 fn refuse(message: String, index: usize, code: &'static str) -> ApiError {
     ApiError::bad_request(message).param(format!("input[{index}]")).code(code)
-}
-
-/// What a call is called upstream.
-fn name_of(item: &Value, kind: ToolKind, catalog: &mut Catalog<'_>) -> Option<usize> {
-    let name = item.member_str("name")?;
-    let namespace = item.member_str("namespace").filter(|namespace| !namespace.is_empty());
-    Some(catalog.called(kind, namespace.as_deref(), &name))
 }

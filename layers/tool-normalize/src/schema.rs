@@ -25,21 +25,20 @@ const SCHEMA: [&str; 10] = [
 const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 const MAP: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
 
-/// Whether `text` may hold keywords that have to leave it. Says yes too often, never too rarely
-/// for what clients really write.
-pub(crate) fn may_be_private(text: &[u8]) -> bool {
-    memmem::find(text, b"\"encrypted\"").is_some() || memmem::find(text, b"\"defer_loading\"").is_some()
+/// Whether a schema may hold keywords that have to leave it. Says yes too often, and never too
+/// rarely for what clients write.
+pub(crate) fn may_be_private(schema: &Value) -> bool {
+    let text = schema.text();
+    PRIVATE.iter().any(|keyword| memmem::find(&text, keyword.as_bytes()).is_some())
 }
 
 /// Removes the private keywords from a schema, and leaves properties of the same name alone.
 pub(crate) fn clean(schema: &mut Value) {
-    if may_be_private(&schema.text()) {
-        clean_value(schema, DEEPEST);
-    }
+    clean_value(schema, DEEPEST);
 }
 
 fn clean_value(schema: &mut Value, depth: usize) {
-    if depth == 0 || !may_be_private(&schema.text()) {
+    if depth == 0 || !may_be_private(schema) {
         return;
     }
     if let Some(schemas) = schema.as_array_mut() {

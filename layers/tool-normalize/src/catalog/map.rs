@@ -1,8 +1,8 @@
 //! What restoration has to know.
 
-use tower_responses_core::{ToolKind, ToolMap, ToolMapBuilder};
+use tower_responses_core::{ClientTool, ToolMap, ToolMapBuilder};
 
-use super::{Catalog, Tool};
+use super::Catalog;
 use crate::names;
 
 impl Catalog<'_> {
@@ -11,47 +11,40 @@ impl Catalog<'_> {
         let mut map = ToolMap::builder();
         for tool in &self.tools {
             map.tool(&tool.name, tool.client.clone());
-            alternates(tool, |name| {
-                map.alternate(name, &tool.name);
-            });
         }
+        map.alternates_by(alternates);
         map
     }
 }
 
-/// Names that a model may use when it means `tool`: how servers that flatten differently spell
-/// them, and how prompts do.
-fn alternates(tool: &Tool, mut may_be: impl FnMut(&str)) {
-    let name = tool.client.name();
-    if tool.is_undeclared {
-        return;
-    }
-    if let Some(readable) = names::readable_part(&tool.client, &tool.name) {
-        may_be(readable);
-    }
-    match tool.client.namespace() {
-        None => {
-            if tool.client.kind() != ToolKind::ToolSearch {
-                may_be(name);
-            }
-            for separator in [".", "/", "__"] {
-                may_be(&format!("functions{separator}{name}"));
-            }
+/// Names that a model may use when it means `tool`: as servers that flatten differently spell
+/// them, as prompts do, and without the hash.
+fn alternates(upstream: &str, tool: &ClientTool, also: &mut dyn FnMut(&str)) {
+    let mut spelled = String::new();
+    let mut also = |parts: &[&str]| {
+        spelled.clear();
+        parts.iter().for_each(|part| spelled.push_str(part));
+        if spelled != upstream {
+            also(&spelled);
         }
-        Some(namespace) => {
-            may_be(name);
-            let mut names = vec![namespace];
-            // `mcp__fs` is the server `fs`.
-            names.extend(namespace.strip_prefix("mcp__").filter(|server| !server.is_empty()));
-            for namespace in names {
-                for separator in [".", "/", "__", ":", "_"] {
-                    may_be(&format!("{namespace}{separator}{name}"));
-                }
-            }
-            for separator in [".", "/"] {
-                may_be(&format!("functions{separator}{}", tool.name));
-                may_be(&format!("functions{separator}{namespace}{separator}{name}"));
-            }
+    };
+    let name = tool.name();
+    also(&[name]);
+    if let Some(readable) = names::readable_part(tool, upstream) {
+        also(&[readable]);
+    }
+    for separator in [".", "/", "__"] {
+        also(&["functions", separator, upstream]);
+    }
+    let Some(namespace) = tool.namespace() else {
+        return [".", "/", "__"].iter().for_each(|separator| also(&["functions", separator, name]));
+    };
+    // `mcp__fs` is the server `fs`.
+    let server = namespace.strip_prefix("mcp__").filter(|server| !server.is_empty());
+    for namespace in [Some(namespace), server].into_iter().flatten() {
+        for separator in [".", "/", ":", "__", "_"] {
+            also(&[namespace, separator, name]);
         }
+        also(&["functions.", namespace, ".", name]);
     }
 }

@@ -2,7 +2,7 @@
 
 use tower_responses_core::{ApiError, ClientTool, ToolKind, json::Value};
 
-use super::{Catalog, Declared, Shown};
+use super::{Catalog, Shown};
 
 /// Where a list of tools stands in the request.
 #[derive(Clone, Copy)]
@@ -45,23 +45,49 @@ impl Place<'_> {
     }
 }
 
-/// Whether `tool` is a search that the client makes itself. Without `execution` it is one of the
-/// server's, unless the client says what it takes.
-fn is_client_search(tool: &Value) -> bool {
-    match tool.member_str("execution") {
-        Some(execution) => execution == "client",
-        None => tool.member("parameters").is_some_and(|parameters| parameters.is_object()),
+/// A declaration, with the members that are looked at.
+pub(crate) struct Declaration<'v> {
+    pub(crate) value: &'v Value,
+    pub(crate) description: Option<Value>,
+    /// What decides how a tool can be called.
+    pub(crate) parameters: Option<Value>,
+    pub(crate) format: Option<Value>,
+    pub(crate) strict: Option<Value>,
+    pub(super) kind: Option<Value>,
+    pub(super) name: Option<Value>,
+    pub(super) tools: Option<Value>,
+    execution: Option<Value>,
+    pub(crate) defer_loading: Option<Value>,
+}
+
+impl<'v> Declaration<'v> {
+    pub(crate) fn of(value: &'v Value) -> Self {
+        let names =
+            ["type", "name", "description", "parameters", "format", "strict", "tools", "execution", "defer_loading"];
+        let [kind, name, description, parameters, format, strict, tools, execution, defer_loading] =
+            value.members(names);
+        Self { value, description, parameters, format, strict, kind, name, tools, execution, defer_loading }
+    }
+
+    fn is_deferred(&self) -> bool {
+        self.defer_loading.as_ref().and_then(Value::as_bool) == Some(true)
+    }
+
+    /// Whether it is a search that the client makes itself. Without `execution` it is one of the
+    /// server's, unless the client says what it takes.
+    fn is_client_search(&self) -> bool {
+        let is = |value: &Option<Value>, text: &str| value.as_ref().and_then(Value::as_str).as_deref() == Some(text);
+        let has_parameters = self.parameters.as_ref().is_some_and(Value::is_object);
+        is(&self.kind, "tool_search") && (is(&self.execution, "client") || self.execution.is_none() && has_parameters)
     }
 }
 
 /// Whether a list of tools holds a search that the client makes itself.
 pub(crate) fn declares_client_search(tools: &Value) -> bool {
-    let is_search = |tool: &Value| tool.member_str("type").as_deref() == Some("tool_search") && is_client_search(tool);
+    let is_search = |tool: &Value| {
+        tool.member_str("type").as_deref() == Some("tool_search") && Declaration::of(tool).is_client_search()
+    };
     tools.elements().is_some_and(|tools| tools.iter().any(is_search))
-}
-
-fn is_deferred(tool: &Value) -> bool {
-    tool.member("defer_loading").is_some_and(|deferred| deferred.as_bool() == Some(true))
 }
 
 impl Catalog<'_> {
@@ -74,7 +100,7 @@ impl Catalog<'_> {
         let tools = tools.elements().unwrap_or_default();
         let before = self.shown.len();
         for (index, tool) in tools.iter().enumerate() {
-            self.read_tool(tool, &Place::At(&place, index), &mut callable)?;
+            self.read_tool(&Declaration::of(tool), &Place::At(&place, index), &mut callable)?;
         }
         match place {
             Place::Tools => self.declared = tools.len(),
@@ -83,52 +109,53 @@ impl Catalog<'_> {
         Ok(callable)
     }
 
-    fn read_tool(&mut self, tool: &Value, place: &Place<'_>, callable: &mut Vec<usize>) -> Result<(), ApiError> {
-        let hidden = is_deferred(tool) && !place.is_found();
-        match tool.member_str("type").as_deref() {
+    fn read_tool(
+        &mut self,
+        tool: &Declaration<'_>,
+        place: &Place<'_>,
+        callable: &mut Vec<usize>,
+    ) -> Result<(), ApiError> {
+        let hidden = tool.is_deferred() && !place.is_found();
+        match tool.kind.as_ref().and_then(Value::as_str).as_deref() {
             Some("namespace") => return self.read_namespace(tool, place, callable),
             Some("function") => callable.extend(self.read_client_tool(ToolKind::Function, None, tool, hidden)),
             Some("custom") => callable.extend(self.read_client_tool(ToolKind::Custom, None, tool, hidden)),
-            Some("tool_search") if is_client_search(tool) => {
-                callable.push(self.declare(Declared {
-                    client: ClientTool::new(ToolKind::ToolSearch, None, "tool_search"),
-                    value: tool,
-                    is_deferred: false,
-                }));
+            Some("tool_search") if tool.is_client_search() => {
+                let client = ClientTool::new(ToolKind::ToolSearch, None, "tool_search");
+                callable.push(self.declare(client, tool, false));
             }
-            _ => return self.hosted(tool, place),
+            _ => return self.hosted(tool.value, place),
         }
         Ok(())
     }
 
     fn read_namespace(
         &mut self,
-        namespace: &Value,
+        namespace: &Declaration<'_>,
         place: &Place<'_>,
         callable: &mut Vec<usize>,
     ) -> Result<(), ApiError> {
         self.intact &= place.is_found();
-        let name = namespace.member_str("name").unwrap_or_default();
-        let description = namespace.member_str("description").unwrap_or_default();
-        let known = self.namespaces.entry(name.as_ref().into()).or_default();
-        if known.description.is_empty() {
+        let name = namespace.name.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let description = namespace.description.as_ref().and_then(Value::as_str).unwrap_or_default();
+        if self.namespaces.get(&*name).is_none_or(|known| known.description.is_empty()) {
+            let known = self.namespaces.entry(name.as_ref().into()).or_default();
             known.description = description.trim().to_owned();
         }
-        let all_hidden = is_deferred(namespace);
-        let members = namespace.member("tools").and_then(|tools| tools.elements()).unwrap_or_default();
+        let name = Some(&*name).filter(|name| !name.is_empty());
+        let members = namespace.tools.as_ref().and_then(Value::elements).unwrap_or_default();
         for (index, member) in members.iter().enumerate() {
-            let place = Place::At(place, index);
-            let kind = match member.member_str("type").as_deref() {
+            let member = Declaration::of(member);
+            let kind = match member.kind.as_ref().and_then(Value::as_str).as_deref() {
                 Some("function") => ToolKind::Function,
                 Some("custom") => ToolKind::Custom,
                 _ => {
-                    self.hosted(member, &place)?;
+                    self.hosted(member.value, &Place::At(place, index))?;
                     continue;
                 }
             };
-            let namespace = Some(&*name).filter(|name| !name.is_empty());
-            let hidden = (all_hidden || is_deferred(member)) && !place.is_found();
-            callable.extend(self.read_client_tool(kind, namespace, member, hidden));
+            let hidden = (namespace.is_deferred() || member.is_deferred()) && !place.is_found();
+            callable.extend(self.read_client_tool(kind, name, &member, hidden));
         }
         Ok(())
     }
@@ -137,15 +164,14 @@ impl Catalog<'_> {
         &mut self,
         kind: ToolKind,
         namespace: Option<&str>,
-        tool: &Value,
+        tool: &Declaration<'_>,
         is_deferred: bool,
     ) -> Option<usize> {
-        let Some(name) = tool.member_str("name") else {
+        let Some(name) = tool.name.as_ref().and_then(Value::as_str) else {
             // Whatever it is, it is the upstream's to refuse.
-            self.shown.push(Shown::Passed(tool.clone()));
+            self.shown.push(Shown::Passed(tool.value.clone()));
             return None;
         };
-        let client = ClientTool::new(kind, namespace, &name);
-        Some(self.declare(Declared { client, value: tool, is_deferred }))
+        Some(self.declare(ClientTool::new(kind, namespace, &name), tool, is_deferred))
     }
 }

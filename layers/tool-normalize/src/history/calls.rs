@@ -5,15 +5,15 @@ use tower_responses_core::{
     json::{Edit, Object, Value},
 };
 
-use super::name_of;
 use crate::catalog::Catalog;
 
 /// A call of a function: renamed, if the upstream knows it by another name.
 pub(super) fn function(item: &mut Value, catalog: &mut Catalog<'_>) -> Edit {
-    let Some(tool) = name_of(item, ToolKind::Function, catalog) else { return Edit::Keep };
+    let [name, namespace] = item.members(["name", "namespace"]);
+    let Some(tool) = called(ToolKind::Function, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
     let upstream = catalog.name(tool);
-    let renamed = item.member_str("name").as_deref() != Some(upstream);
-    let in_namespace = item.member("namespace").is_some_and(|namespace| !namespace.is_null());
+    let renamed = name.as_ref().and_then(Value::as_str).as_deref() != Some(upstream);
+    let in_namespace = namespace.is_some_and(|namespace| !namespace.is_null());
     if let Some(call) = if renamed || in_namespace { item.as_object_mut() } else { None } {
         call.set("name", upstream);
         call.remove("namespace");
@@ -21,11 +21,19 @@ pub(super) fn function(item: &mut Value, catalog: &mut Catalog<'_>) -> Edit {
     Edit::Keep
 }
 
+/// The tool that a call is one of.
+fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catalog: &mut Catalog<'_>) -> Option<usize> {
+    let name = name?.as_str()?;
+    let namespace = namespace.and_then(Value::as_str).filter(|namespace| !namespace.is_empty());
+    Some(catalog.called(kind, namespace.as_deref(), &name))
+}
+
 /// A call of a custom tool: its text is the one argument.
 pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
-    let Some(tool) = name_of(item, ToolKind::Custom, catalog) else { return Edit::Keep };
+    let [name, namespace, input] = item.members(["name", "namespace", "input"]);
+    let Some(tool) = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
     let mut arguments = Object::new();
-    arguments.set("input", item.member("input").unwrap_or_else(|| Value::string("")));
+    arguments.set("input", input.unwrap_or_else(|| Value::string("")));
     call(item, catalog.name(tool), &arguments.text())
 }
 
@@ -44,14 +52,15 @@ pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
 /// A function call in place of another. It has no id: the one it had tells of another type, and
 /// servers need none.
 fn call(item: &Value, name: &str, arguments: &[u8]) -> Edit {
+    let [call_id, id, status] = item.members(["call_id", "id", "status"]);
     let mut call = Object::new();
     call.set("type", "function_call");
-    if let Some(id) = item.member("call_id").filter(Value::is_string).or_else(|| item.member("id")) {
+    if let Some(id) = call_id.filter(Value::is_string).or(id) {
         call.set("call_id", id);
     }
     call.set("name", name);
     call.set("arguments", &*String::from_utf8_lossy(arguments));
-    if let Some(status) = item.member("status").filter(Value::is_string) {
+    if let Some(status) = status.filter(Value::is_string) {
         call.set("status", status);
     }
     Edit::with(call)
