@@ -26,7 +26,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message, client::IntoClientRequest, protocol::frame::coding::CloseCode},
 };
-use tower::{Layer, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_responses_core::{RequestBody, ResponseBody};
 use tower_responses_testing::{sse, sse_response};
 use tower_responses_websocket::{Connections, WebSocketLayer};
@@ -75,6 +75,15 @@ where
             Ok::<_, Infallible>(answer(&body, number))
         }
     });
+    serve_with(layer, upstream, seen).await
+}
+
+/// Serves with this service inside.
+pub async fn serve_with<S>(layer: WebSocketLayer, upstream: S, seen: Seen) -> Server
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let connections = layer.connections();
     let service = layer.layer(upstream);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

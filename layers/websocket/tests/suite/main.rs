@@ -4,3 +4,5 @@
 mod common;
 mod frames;
 mod handshake;
+mod lifecycle;
+mod state;
