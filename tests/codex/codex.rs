@@ -1,0 +1,157 @@
+use std::{
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{net::TcpListener, process::Command, time::timeout};
+use tower_responses::demo::{Model, Turn, Upstream};
+
+use crate::{
+    config::{Config, entry},
+    gateway::Gateway,
+    run::Run,
+    words::word,
+};
+
+/// The longest that a run may take.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// A run of Codex, to be described and started.
+#[derive(Debug)]
+pub(crate) struct Codex {
+    config: Config,
+    served: String,
+    gateway: Option<Vec<String>>,
+}
+
+impl Codex {
+    /// With a model that the upstream serves and that Codex does not know.
+    pub(crate) fn new() -> Self {
+        let model = word();
+        Self { config: Config { model: model.clone(), ..Config::default() }, served: model, gateway: Some(Vec::new()) }
+    }
+
+    /// With a catalog that says this of the model.
+    pub(crate) fn knows(mut self, more: Value) -> Self {
+        self.config.catalog = vec![entry(&self.config.model, more)];
+        self
+    }
+
+    /// With an MCP server.
+    pub(crate) fn server(mut self, name: &str, tools: &[&str]) -> Self {
+        self.config.servers.push((name.to_owned(), tools.iter().map(|&tool| tool.to_owned()).collect()));
+        self
+    }
+
+    /// Another line at the top of the configuration.
+    pub(crate) fn config(mut self, line: &str) -> Self {
+        self.config.top.push(line.to_owned());
+        self
+    }
+
+    /// Another line for the provider.
+    pub(crate) fn provider(mut self, line: &str) -> Self {
+        self.config.provider.push(line.to_owned());
+        self
+    }
+
+    /// More arguments for the gateway.
+    pub(crate) fn gateway(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.gateway.get_or_insert_default().extend(arguments);
+        self
+    }
+
+    /// The upstream serves the model under another name.
+    pub(crate) fn alias(mut self) -> Self {
+        self.served = word();
+        let alias = format!("{}={}", self.config.model, self.served);
+        self.gateway(&["--alias", &alias])
+    }
+
+    /// Codex talks to the upstream itself.
+    pub(crate) fn without_gateway(mut self) -> Self {
+        self.gateway = None;
+        self
+    }
+
+    /// Runs Codex on an upstream that gives these answers. `None` if there is no Codex.
+    pub(crate) async fn run(self, turns: impl IntoIterator<Item = Turn>) -> Option<Run> {
+        let codex = installed()?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("codex-{}", word()));
+        let (home, cwd) = (folder.join("home"), folder.join("cwd"));
+        for path in [&home, &cwd] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let turns: Vec<_> = turns.into_iter().collect();
+        let count = turns.len();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = Upstream::start(listener, Model::scripted(turns).named(&self.served)).unwrap();
+        let mut gateway = match &self.gateway {
+            Some(arguments) => Some(Gateway::start(&folder, &upstream.url(), arguments).await),
+            None => None,
+        };
+        let url = gateway.as_ref().map_or_else(|| upstream.url(), |gateway| gateway.url().to_owned());
+        self.config.write(&home, &format!("{url}/v1"));
+
+        let last = folder.join("last_message.txt");
+        let child = command(&codex, &home, &cwd, &last).spawn().unwrap();
+        let output = timeout(LIMIT, child.wait_with_output()).await;
+        let output =
+            output.unwrap_or_else(|_| panic!("Codex did not end within {LIMIT:?}; see {}", folder.display())).unwrap();
+        if let Some(gateway) = &mut gateway {
+            gateway.assert_alive();
+        }
+        let printed = [output.stdout, output.stderr].concat();
+        Some(Run {
+            cwd,
+            printed: String::from_utf8_lossy(&printed).into_owned(),
+            succeeded: output.status.success(),
+            last_message: fs::read_to_string(last).unwrap_or_default(),
+            exchanges: upstream.seen(),
+            turns: count,
+            served: self.served,
+            folder,
+        })
+    }
+}
+
+/// `codex exec` with nothing of its surroundings but the PATH.
+fn command(codex: &Path, home: &Path, cwd: &Path, last: &Path) -> Command {
+    let nowhere = "http://127.0.0.1:9";
+    let mut command = Command::new(codex);
+    command
+        .args(["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-o"])
+        .args([last, Path::new("Go on.")])
+        .current_dir(cwd)
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .envs([("HOME", home), ("CODEX_HOME", home), ("TMPDIR", cwd.parent().unwrap_or(cwd))])
+        .envs([("TERM", "dumb"), ("LANG", "C.UTF-8"), ("RUST_LOG", "error"), ("NO_PROXY", "127.0.0.1,localhost")])
+        .envs([("HTTP_PROXY", nowhere), ("HTTPS_PROXY", nowhere), ("ALL_PROXY", nowhere)])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Where Codex is. Says so if it is nowhere.
+fn installed() -> Option<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let cache =
+        || set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));
+    let in_cache = || Some(cache()?.join("tower-responses/codex/node_modules/.bin/codex"));
+    let codex = set("CODEX_BIN").map(PathBuf::from).or_else(in_cache).filter(|path| path.exists());
+    if codex.is_none() {
+        let required = set("CI").is_some() || set("TOWER_RESPONSES_REAL_CLIENTS").is_some();
+        assert!(!required, "Codex is not installed: run tests/codex/setup.sh, or set CODEX_BIN");
+        // Not with `eprintln!`, which the test runner keeps for itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: Codex is not installed (tests/codex/setup.sh)");
+    }
+    codex
+}
