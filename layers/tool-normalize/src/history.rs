@@ -56,12 +56,12 @@ fn translate_item(
         Kind::FunctionOutput => outputs::function(item),
         Kind::CustomOutput => outputs::custom(item),
         Kind::SearchOutput => {
-            let tools = item.member("tools").unwrap_or_else(Value::null);
+            let tools = item.member("tools").and_then(|tools| tools.elements()).unwrap_or_default();
             let found = catalog.read(&tools, Place::Found)?;
             outputs::search(item, &found, catalog)
         }
         Kind::AdditionalTools => {
-            let tools = item.member("tools").unwrap_or_else(Value::null);
+            let tools = item.member("tools").and_then(|tools| tools.elements()).unwrap_or_default();
             catalog.read(&tools, Place::Item(index))?;
             Edit::remove()
         }

@@ -4,7 +4,7 @@ use tower_responses_core::{
 };
 
 use crate::{
-    catalog::{Catalog, declares_client_search},
+    catalog::{Catalog, Place, declares_client_search},
     choice, history, include,
     policy::{EncryptedReasoning, HostedItems, NamespaceDescriptions, Policy, Strict, ToolPolicies, UndeclaredCalls},
 };
@@ -151,18 +151,19 @@ impl Normalizer {
 impl<'s> Catalog<'s> {
     /// The catalog of what stands in the request's `tools`.
     fn of(settings: &'s Settings, tools: Option<&Value>, body: &mut Object) -> Result<Self, ApiError> {
+        let elements = |tools: &Value| tools.elements().unwrap_or_default();
         let is_search = |item: &Value| {
             item.member_str("type").as_deref() == Some("additional_tools")
-                && item.member("tools").is_some_and(|tools| declares_client_search(&tools))
+                && item.member("tools").is_some_and(|tools| declares_client_search(&elements(&tools)))
         };
-        let in_input = |body: &mut Object| body.array_mut("input").is_some_and(|input| input.iter().any(is_search));
-        let defers = tools.is_some_and(declares_client_search) || in_input(body);
         // A client that sends an empty list wants an answer in words.
-        let is_none = tools.and_then(Value::elements).is_some_and(|tools| tools.is_empty());
+        let is_list = tools.is_some_and(Value::is_array);
+        let tools = tools.map(elements).unwrap_or_default();
+        let is_none = is_list && tools.is_empty();
+        let defers =
+            declares_client_search(&tools) || body.array_mut("input").is_some_and(|input| input.iter().any(is_search));
         let mut catalog = Self::new(settings, defers, !is_none);
-        if let Some(tools) = tools {
-            catalog.read(tools, crate::catalog::Place::Tools)?;
-        }
+        catalog.read(&tools, Place::Tools)?;
         Ok(catalog)
     }
 }

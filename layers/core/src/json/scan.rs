@@ -33,6 +33,14 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
 /// The end of the string whose opening quote is at `at`.
 fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
+    // Most keys are shorter than what it takes to set up a search.
+    for _ in 0..16 {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
     loop {
         at += memchr2(b'"', b'\\', text.get(at..)?)?;
         if text[at] == b'"' {

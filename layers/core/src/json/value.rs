@@ -38,7 +38,11 @@ impl Value {
 
     /// A JSON string.
     pub fn string(text: &str) -> Self {
-        Self::serialize(&text)
+        let mut json = Vec::with_capacity(text.len() + text.len() / 16 + 2);
+        match serde_json::to_writer(&mut json, text) {
+            Ok(()) => Self::from_text(json),
+            Err(_) => Self::null(),
+        }
     }
 
     /// `null`.

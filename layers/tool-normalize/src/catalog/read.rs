@@ -83,21 +83,20 @@ impl<'v> Declaration<'v> {
 }
 
 /// Whether a list of tools holds a search that the client makes itself.
-pub(crate) fn declares_client_search(tools: &Value) -> bool {
+pub(crate) fn declares_client_search(tools: &[Value]) -> bool {
     let is_search = |tool: &Value| {
         tool.member_str("type").as_deref() == Some("tool_search") && Declaration::of(tool).is_client_search()
     };
-    tools.elements().is_some_and(|tools| tools.iter().any(is_search))
+    tools.iter().any(is_search)
 }
 
 impl Catalog<'_> {
     /// Reads a list of tools, and gives those that can be called.
-    pub(crate) fn read(&mut self, tools: &Value, place: Place<'_>) -> Result<Vec<usize>, ApiError> {
+    pub(crate) fn read(&mut self, tools: &[Value], place: Place<'_>) -> Result<Vec<usize>, ApiError> {
         let mut callable = Vec::new();
         if let Place::Item(_) = place {
             self.offers = true;
         }
-        let tools = tools.elements().unwrap_or_default();
         let before = self.shown.len();
         for (index, tool) in tools.iter().enumerate() {
             self.read_tool(&Declaration::of(tool), &Place::At(&place, index), &mut callable)?;

@@ -32,9 +32,9 @@ fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catal
 pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
     let [name, namespace, input] = item.members(["name", "namespace", "input"]);
     let Some(tool) = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
-    let mut arguments = Object::new();
-    arguments.set("input", input.unwrap_or_else(|| Value::string("")));
-    call(item, catalog.name(tool), &arguments.text())
+    let input = input.map_or_else(|| "\"\"".into(), |input| input.text());
+    let arguments = [br#"{"input":"#, &input[..], b"}"].concat();
+    call(item, catalog.name(tool), &arguments)
 }
 
 /// A search of the client's own. `None` for one that the server made.
