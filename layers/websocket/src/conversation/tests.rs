@@ -1,1 +1,123 @@
 #![allow(clippy::disallowed_methods)]
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+fn create(frame: &Json) -> Create {
+    let mut frame = frame.clone();
+    frame["type"] = json!("response.create");
+    Create::parse(frame.to_string().into()).unwrap()
+}
+
+fn outcome(id: &str, output: &Json) -> Outcome {
+    let mut outcome = Outcome::new(usize::MAX);
+    let event = json!({"type": "response.completed", "response": {"id": id, "output": output}});
+    outcome.event(&tower_responses_core::sse::Event::from_text(format!("data: {event}\n\n").into()));
+    outcome
+}
+
+/// Leads a conversation one turn further and gives the request that goes inward.
+fn turn(conversation: &mut Conversation, frame: &Json, id: &str, output: &Json) -> Json {
+    let mut create = create(frame);
+    let begun = conversation.begin(&mut create).unwrap();
+    conversation.commit(begun, &outcome(id, output));
+    serde_json::from_slice(&create.request.text()).unwrap()
+}
+
+#[test]
+fn every_kind_of_input_can_be_gone_on_from() {
+    let message = json!({"type": "message", "role": "user", "content": "é"});
+    for (first, second, whole) in [
+        (json!([1]), json!([2]), json!([1, {"o": 1}, 2])),
+        (json!([]), json!([]), json!([{"o": 1}])),
+        (Json::Null, json!([2]), json!([{"o": 1}, 2])),
+        (json!("é"), json!([2]), json!([message, {"o": 1}, 2])),
+        (json!([1]), json!("é"), json!([1, {"o": 1}, message])),
+        (json!({"odd": 1}), json!([2]), json!([{"o": 1}, 2])),
+    ] {
+        let mut conversation = Conversation::new(1 << 20);
+        let inward = turn(&mut conversation, &json!({"input": first}), "r1", &json!([{"o": 1}]));
+        assert_eq!(inward["input"], first, "the first goes as it is");
+        let inward = turn(&mut conversation, &json!({"input": second, "previous_response_id": "r1"}), "r2", &json!([]));
+        assert_eq!(inward["input"], whole, "{first} and {second}");
+        assert!(inward.get("previous_response_id").is_none());
+    }
+}
+
+#[test]
+fn a_request_that_does_not_go_on_keeps_its_bytes() {
+    let text = r#"{"type":"response.create", "input" : [ {"n":1.0e+2} ],"previous_response_id" : null,"stream":true}"#;
+    let mut create = Create::parse(text.into()).unwrap();
+    Conversation::new(1 << 20).begin(&mut create).unwrap();
+    assert_eq!(create.request.text(), r#"{ "input" : [ {"n":1.0e+2} ],"previous_response_id" : null,"stream":true}"#);
+}
+
+#[test]
+fn items_keep_their_bytes_through_the_state() {
+    let mut conversation = Conversation::new(1 << 20);
+    let text = r#"{"type":"response.create","input":[ {"n":1.0e+2} , {"é" : null}],"stream":true}"#;
+    let mut first = Create::parse(text.into()).unwrap();
+    let begun = conversation.begin(&mut first).unwrap();
+    conversation.commit(begun, &Outcome::empty("r1"));
+    let text = r#"{"type":"response.create","previous_response_id":"r1","input":[{"x": 1}],"stream":true}"#;
+    let mut second = Create::parse(text.into()).unwrap();
+    conversation.begin(&mut second).unwrap();
+    assert_eq!(second.request.text(), r#"{"input":[{"n":1.0e+2},{"é" : null},{"x": 1}],"stream":true}"#);
+}
+
+#[test]
+fn a_large_frame_is_not_kept_for_a_small_item() {
+    let mut conversation = Conversation::new(10 << 20);
+    let tools = "t".repeat(100_000);
+    turn(&mut conversation, &json!({"input": ["x".repeat(100)], "tools": [tools]}), "r1", &json!([]));
+    assert!(conversation.bytes() < 1000, "{}", conversation.bytes());
+    let before = conversation.bytes();
+    let frame = json!({"input": ["x".repeat(100_000)], "tools": ["t".repeat(1000)], "previous_response_id": "r1"});
+    turn(&mut conversation, &frame, "r2", &json!([]));
+    let added = conversation.bytes() - before;
+    assert!((101_000..103_000).contains(&added), "the frame is kept, and counted whole: {added}");
+}
+
+#[test]
+fn many_turns_grow_by_what_they_add() {
+    let mut conversation = Conversation::new(10 << 20);
+    turn(&mut conversation, &json!({"input": ["x"]}), "r0", &json!([]));
+    for number in 1..=300 {
+        let frame = json!({"input": ["x".repeat(500)], "previous_response_id": format!("r{}", number - 1)});
+        let inward = turn(&mut conversation, &frame, &format!("r{number}"), &json!(["y".repeat(500)]));
+        assert_eq!(inward["input"].as_array().unwrap().len(), 2 * number);
+    }
+    assert!(conversation.bytes() < 450_000, "{}", conversation.bytes());
+}
+
+#[test]
+fn over_the_limit_all_is_forgotten_and_the_last_id_is_known_to_be() {
+    for (store, is_error) in [(json!(false), true), (json!(true), false), (Json::Null, false)] {
+        let mut conversation = Conversation::new(2000);
+        turn(&mut conversation, &json!({"input": ["x"], "store": store}), "r1", &json!([]));
+        let frame = json!({"input": ["x".repeat(3000)], "previous_response_id": "r1", "store": store});
+        turn(&mut conversation, &frame, "r2", &json!([]));
+        assert_eq!(conversation.bytes(), 0);
+        let again = conversation.begin(&mut create(&json!({"previous_response_id": "r2", "store": store})));
+        assert_eq!(again.is_err(), is_error, "a store further in may have it: {store}");
+        turn(&mut conversation, &json!({"input": ["x"]}), "r3", &json!([]));
+        assert!(conversation.begin(&mut create(&json!({"previous_response_id": "r2"}))).is_ok(), "and anew");
+    }
+}
+
+#[test]
+fn output_over_the_limit_is_forgotten_too() {
+    let mut conversation = Conversation::new(1000);
+    let mut create = create(&json!({"input": [], "store": false}));
+    let begun = conversation.begin(&mut create).unwrap();
+    let mut outcome = Outcome::new(1000);
+    for event in [
+        json!({"type": "response.output_item.done", "item": "x".repeat(2000)}),
+        json!({"type": "response.completed", "response": {"id": "r1"}}),
+    ] {
+        outcome.event(&tower_responses_core::sse::Event::from_text(format!("data: {event}\n\n").into()));
+    }
+    conversation.commit(begun, &outcome);
+    assert_eq!(conversation.bytes(), 0);
+}

@@ -1,1 +1,35 @@
-#![allow(clippy::disallowed_methods)]
+use super::*;
+
+#[test]
+fn only_get_of_responses_is_for_us() {
+    for (method, path, ours) in [
+        (Method::GET, "/v1/responses", true),
+        (Method::GET, "/responses/", true),
+        (Method::GET, "/a/b/v1/responses", true),
+        (Method::GET, "/v1/responses/resp_1", false),
+        (Method::GET, "/v1/xresponses", false),
+        (Method::GET, "/", false),
+        (Method::POST, "/v1/responses", false),
+        (Method::HEAD, "/v1/responses", false),
+    ] {
+        assert_eq!(is_for_us(&method, path), ours, "{method} {path}");
+    }
+}
+
+#[test]
+fn extensions_go_along_but_not_the_connection() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Owner(&'static str);
+
+    let mut handshake = Request::get("/v1/responses?a=b").body(()).unwrap();
+    hyper::upgrade::on(&mut handshake);
+    handshake.extensions_mut().insert(Owner("me"));
+    let head = RequestHead::new(handshake.into_parts().0);
+    for number in 1..3 {
+        let request = head.request(RequestBody::empty(), number);
+        assert_eq!(request.extensions().get(), Some(&Owner("me")));
+        assert!(request.extensions().get::<OnUpgrade>().is_none());
+        assert_eq!(request.uri(), "/v1/responses?a=b");
+        assert_eq!(request.method(), Method::POST);
+    }
+}

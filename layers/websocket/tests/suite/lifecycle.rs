@@ -16,9 +16,10 @@ use tower_responses_websocket::WebSocketLayer;
 
 use crate::common::*;
 
+type Watches = Arc<Mutex<Vec<Watch>>>;
+
 /// An upstream that says one thing and then nothing more; tells what became of its bodies.
-fn silent() -> (impl Fn(&Json, usize) -> Response<ResponseBody> + Clone + Send + Sync + 'static, Arc<Mutex<Vec<Watch>>>)
-{
+fn silent() -> (impl Fn(&Json, usize) -> Response<ResponseBody> + Clone + Send + Sync + 'static, Watches) {
     let watches = Arc::new(Mutex::new(Vec::new()));
     let seen = watches.clone();
     let answer = move |_: &Json, _: usize| {
