@@ -147,7 +147,10 @@ impl InputDecoder {
                 self.state = State::Scalar;
                 return space;
             }
-            _ => State::Broken,
+            _ => {
+                self.state = State::Broken;
+                return rest.len();
+            }
         };
         space + 1
     }

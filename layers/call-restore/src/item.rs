@@ -10,9 +10,6 @@ use crate::{
     custom_input::{decode_cut_input, decode_input, unquote},
 };
 
-#[cfg(test)]
-mod tests;
-
 /// Where a call item stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {

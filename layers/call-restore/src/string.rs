@@ -1,7 +1,7 @@
 use memchr::memchr2;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Decodes the inside of a JSON string that comes in pieces, which may end anywhere: in an
 /// escape, or between the two halves of a surrogate pair.
