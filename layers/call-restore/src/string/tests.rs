@@ -60,12 +60,12 @@ pub(crate) fn spell(text: &str, how: &[u8]) -> String {
     let mut spelled = String::new();
     for (at, char) in text.chars().enumerate() {
         let plain = serde_json::to_string(&char).unwrap();
-        if how.is_empty() || how[at % how.len()] % 3 == 0 {
+        let how = if how.is_empty() { 0 } else { how[at % how.len()] % 3 };
+        if how == 0 {
             spelled.push_str(&plain[1..plain.len() - 1]);
         } else {
             for unit in char.encode_utf16(&mut [0; 2]) {
-                let unit =
-                    if how[at % how.len()] % 3 == 1 { format!("\\u{unit:04x}") } else { format!("\\u{unit:04X}") };
+                let unit = if how == 1 { format!("\\u{unit:04x}") } else { format!("\\u{unit:04X}") };
                 spelled.push_str(&unit);
             }
         }
