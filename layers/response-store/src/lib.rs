@@ -43,6 +43,8 @@
 mod aged;
 mod answer;
 mod cache;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod create;
 mod future;
 mod hydrate;
@@ -58,12 +60,16 @@ mod open;
 mod owner;
 mod route;
 mod service;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod texts;
 mod turn;
 
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use self::{
     future::ResponseStoreFuture,
     id::{Conversation, InvalidId, ResponseId},

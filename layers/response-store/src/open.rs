@@ -48,7 +48,7 @@ const KINDS: [&str; 7] = ["memory", "sqlite", "postgres", "postgresql", "redis",
 /// | URL | feature | store |
 /// |---|---|---|
 /// | `memory` | `memory` | [`MemoryStore`](crate::MemoryStore) |
-/// | `sqlite:PATH` | `sqlite` | an SQLite file, which is made if it is not there |
+/// | `sqlite:PATH` | `sqlite` | [`SqliteStore`](crate::SqliteStore); `?synchronous=full` at the end waits for the disk |
 ///
 /// # Errors
 /// If the URL is of no known kind or of one that was not built in, and if the store cannot be
@@ -66,11 +66,29 @@ pub async fn open_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn Resp
     match scheme {
         #[cfg(feature = "memory")]
         "memory" => Ok(Arc::new(crate::MemoryStore::new(options.max_memory, options.ttl))),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Arc::new(open_sqlite(url, options).await?)),
         _ if KINDS.contains(&scheme) => {
             Err(refuse(format!("stores of the kind '{scheme}' are not built into this program")))
         }
         _ => Err(refuse(format!("'{scheme}' is no kind of store: use memory, sqlite:PATH, postgres://… or redis://…"))),
     }
+}
+
+#[cfg(feature = "sqlite")]
+async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<crate::SqliteStore, StoreError> {
+    let path = url.strip_prefix("sqlite:").unwrap_or_default();
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut sqlite = crate::SqliteOptions { store: options.clone(), ..crate::SqliteOptions::default() };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        sqlite.synchronous = match pair {
+            "synchronous=normal" => crate::Synchronous::Normal,
+            "synchronous=full" => crate::Synchronous::Full,
+            _ => return Err(refuse(format!("'{pair}' is no option of an SQLite store: use synchronous=normal|full"))),
+        };
+    }
+    crate::SqliteStore::open(path, sqlite).await
 }
 
 fn refuse(message: String) -> StoreError {

@@ -2,6 +2,8 @@
 
 mod codec;
 mod object;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod testing;
 
 use bytes::Bytes;
 use tower_responses_core::json::{Object, Value};
@@ -199,6 +201,13 @@ impl Turn {
     pub(crate) fn item(&self, id: &str) -> Option<Bytes> {
         let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
         all.rev().find(|text| Value::from_text(Bytes::clone(text)).member_str("id").as_deref() == Some(id)).cloned()
+    }
+
+    /// What [`find_item`](crate::ResponseStore::find_item) finds the turn by.
+    pub fn item_keys(&self, owner: &Owner) -> Vec<ItemKey> {
+        let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
+        let id = |text: &Bytes| Value::from_text(text.clone()).member_str("id").map(|id| ItemKey::new(owner, &id));
+        all.filter_map(id).collect()
     }
 
     /// The calls that wait for an output after this turn.

@@ -1,5 +1,5 @@
 //! A gateway of one layer in front of a scripted upstream.
-#![allow(dead_code, clippy::disallowed_methods)]
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::{
     collections::VecDeque,

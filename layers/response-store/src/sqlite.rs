@@ -1,0 +1,219 @@
+//! Responses in an SQLite file.
+
+mod error;
+mod read;
+mod readers;
+mod remove;
+mod schema;
+mod texts;
+mod upkeep;
+mod write;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use self::{readers::Readers, upkeep::Upkeep, writer::Writer};
+use crate::{
+    History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,
+    StoreOptions, Stored,
+};
+
+/// Keeps responses in an SQLite file: the store for one machine.
+///
+/// All writes go through one thread of their own, which puts those that are waiting into one
+/// transaction; reads have other threads. Nothing blocks the threads of the runtime. The file
+/// may be opened by another process at the same time, such as a command of the operator.
+///
+/// What has been stored survives the end of the process however it ends, `SIGKILL` included.
+/// What survives a power cut or a crash of the operating system is set by [`Synchronous`].
+///
+/// Space that is set free by what expires is used again; the file does not become smaller.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Threads>,
+    ttl: Duration,
+}
+
+/// In the order in which they have to end.
+#[derive(Debug)]
+struct Threads {
+    _upkeep: Upkeep,
+    readers: Readers,
+    writer: Writer,
+}
+
+/// How much an SQLite store waits for the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Commits do not wait for the disk. After a power cut the file is whole, and what was stored
+    /// in the last moments before it (at most some seconds, while the log is written back) can
+    /// be gone; a client gets the normal `previous_response_not_found` for it. The default.
+    #[default]
+    Normal,
+    /// Commits wait until the disk has them, once for all that are waiting together. A power cut
+    /// loses nothing that a client has seen the end of.
+    Full,
+}
+
+/// How an SQLite store is opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// What holds for all stores.
+    pub store: StoreOptions,
+    /// What survives a power cut.
+    pub synchronous: Synchronous,
+    /// How many threads read.
+    pub readers: usize,
+    /// How often what has expired is looked for.
+    pub upkeep: Duration,
+}
+
+impl Default for SqliteOptions {
+    /// `NORMAL`, two readers, every ten minutes.
+    fn default() -> Self {
+        Self {
+            store: StoreOptions::default(),
+            synchronous: Synchronous::default(),
+            readers: 2,
+            upkeep: Duration::from_secs(600),
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, which is made if it is not there; `:memory:` is refused.
+    ///
+    /// # Errors
+    /// If the file is no store, of a newer version than this program, or cannot be opened.
+    pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        let (reply, opened) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("store-open".into());
+        let spawned = thread.spawn(move || drop(reply.send(Self::open_blocking(path, &options))));
+        spawned.map_err(|error| StoreError::unavailable("no thread could be started").with_source(error))?;
+        opened.await.unwrap_or_else(|_| Err(StoreError::unavailable("the store could not be opened")))
+    }
+
+    fn open_blocking(path: PathBuf, options: &SqliteOptions) -> Result<Self, StoreError> {
+        let ttl = options.store.ttl;
+        let writer = Writer::start(schema::open(&path, options.synchronous)?)?;
+        let readers = Readers::start(&path, options.readers.max(1))?;
+        let upkeep = Upkeep::start(&path, writer.handle(), ttl, options.upkeep)?;
+        Ok(Self { shared: Arc::new(Threads { _upkeep: upkeep, readers, writer }), ttl })
+    }
+
+    /// Conversations whose last turn was before this are not there any more.
+    fn horizon(&self) -> i64 {
+        horizon(self.ttl)
+    }
+
+    fn read<T, F>(&self, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.shared.readers.run(work)
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn horizon(age: Duration) -> i64 {
+    now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl ResponseStore for SqliteStore {
+    fn put(&self, record: Arc<Record>) -> StoreFuture<()> {
+        let size = record.body.len() + record.shared.iter().map(|shared| shared.text().len()).sum::<usize>();
+        self.shared.writer.run(size, move |connection, texts| write::put(connection, texts, &record))
+    }
+
+    fn history(&self, owner: &Owner, id: ResponseId) -> StoreFuture<Option<History>> {
+        let (owner, horizon) = (owner.clone(), self.horizon());
+        self.read(move |connection| read::history(connection, &owner, id, horizon))
+    }
+
+    fn get(&self, owner: &Owner, id: ResponseId) -> StoreFuture<Option<Stored>> {
+        let (owner, horizon) = (owner.clone(), self.horizon());
+        self.read(move |connection| read::get(connection, &owner, id, horizon))
+    }
+
+    fn exists(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool> {
+        let (owner, horizon) = (owner.clone(), self.horizon());
+        self.read(move |connection| Ok(read::find(connection, &owner, id, horizon)?.is_some()))
+    }
+
+    fn delete(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool> {
+        let (owner, horizon) = (owner.clone(), self.horizon());
+        self.shared.writer.run(0, move |connection, _| remove::delete(connection, &owner, id, horizon))
+    }
+
+    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+        let (owner, horizon) = (owner.clone(), self.horizon());
+        self.read(move |connection| read::find_item(connection, &owner, item, horizon))
+    }
+
+    fn stats(&self) -> StoreFuture<Stats> {
+        self.read(read::stats)
+    }
+
+    fn prune(&self, older_than: Duration) -> StoreFuture<Removed> {
+        let this = self.clone();
+        let horizon = horizon(older_than);
+        Box::pin(async move {
+            let ids = this.read(move |connection| read::older(connection, horizon)).await?;
+            let removed = this.remove_all(ids, horizon).await?;
+            let unused = this.read(read::unused_texts).await?;
+            this.shared.writer.run(0, move |connection, texts| remove::texts(connection, texts, &unused)).await?;
+            Ok(removed)
+        })
+    }
+
+    fn delete_owner(&self, owner: &Owner) -> StoreFuture<Removed> {
+        let (this, owner) = (self.clone(), owner.clone());
+        Box::pin(async move {
+            let ids = this.read(move |connection| read::owned(connection, &owner)).await?;
+            this.remove_all(ids, i64::MAX).await
+        })
+    }
+
+    fn export(&self, owner: Option<&Owner>, after: Option<Place>) -> StoreFuture<Page> {
+        let (owner, horizon) = (owner.cloned(), self.horizon());
+        self.read(move |connection| read::export(connection, owner.as_ref(), after.as_ref(), horizon))
+    }
+
+    fn flush(&self) -> StoreFuture<()> {
+        // What was queued before this is committed with it.
+        self.shared.writer.run(0, |_, _| Ok(()))
+    }
+}
+
+impl SqliteStore {
+    /// Removes conversations in small steps, so that turns get in between.
+    async fn remove_all(&self, ids: Vec<i64>, before: i64) -> Result<Removed, StoreError> {
+        let mut removed = Removed::default();
+        for step in ids.chunks(remove::STEP) {
+            let step = step.to_vec();
+            let more = self
+                .shared
+                .writer
+                .run(0, move |connection, _| remove::conversations(connection, &step, before))
+                .await?;
+            removed.conversations += more.conversations;
+            removed.responses += more.responses;
+        }
+        Ok(removed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Deleting responses, conversations and texts.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{read, texts::KnownTexts};
+use crate::{Owner, Removed, ResponseId, StoreError, Turn};
+
+/// How many conversations are removed in one step.
+pub(super) const STEP: usize = 16;
+
+pub(super) fn delete(connection: &Connection, owner: &Owner, id: ResponseId, horizon: i64) -> Result<bool, StoreError> {
+    let Some(key) = read::find(connection, owner, id, horizon)? else { return Ok(false) };
+    connection.prepare_cached("UPDATE turn SET deleted = 1 WHERE key = ?1")?.execute((key,))?;
+    let conversation = id.conversation().to_i64();
+    // What is deleted and has no continuation goes, and so does what is left without by that.
+    let mut next = Some(key);
+    while let Some(key) = next {
+        let row = connection
+            .prepare_cached(
+                "SELECT previous FROM turn WHERE key = ?1 AND deleted
+                 AND NOT EXISTS (SELECT 1 FROM turn AS later WHERE later.conversation = ?2 AND later.previous = ?1)",
+            )?
+            .query_row((key, conversation), |row| row.get::<_, Option<i64>>(0))
+            .optional()?;
+        let Some(previous) = row else { break };
+        remove_items(connection, owner, key)?;
+        connection.prepare_cached("DELETE FROM turn WHERE key = ?1")?.execute((key,))?;
+        next = previous;
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM conversation WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turn WHERE conversation = ?1)",
+        )?
+        .execute((conversation,))?;
+    Ok(true)
+}
+
+fn remove_items(connection: &Connection, owner: &Owner, key: i64) -> Result<(), StoreError> {
+    let body: Vec<u8> =
+        connection.prepare_cached("SELECT body FROM turn WHERE key = ?1")?.query_row((key,), |row| row.get(0))?;
+    // What cannot be read any more is not found by its items either.
+    let Ok(turn) = Turn::decode(&Bytes::from(body)) else { return Ok(()) };
+    let mut delete = connection.prepare_cached("DELETE FROM item WHERE item = ?1 AND turn = ?2")?;
+    for item in turn.item_keys(owner) {
+        delete.execute((item.0, key))?;
+    }
+    Ok(())
+}
+
+/// Removes those of the conversations whose last turn still is not after `before`.
+pub(super) fn conversations(connection: &Connection, ids: &[i64], before: i64) -> Result<Removed, StoreError> {
+    let mut removed = Removed::default();
+    for id in ids {
+        let owner = connection
+            .prepare_cached("DELETE FROM conversation WHERE id = ?1 AND last <= ?2 RETURNING owner")?
+            .query_row((id, before), |row| row.get::<_, String>(0))
+            .optional()?;
+        let Some(owner) = owner else { continue };
+        let owner = Owner::from_stored(&owner);
+        let mut select = connection.prepare_cached("SELECT key FROM turn WHERE conversation = ?1")?;
+        let keys = select.query_map((id,), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        for key in &keys {
+            remove_items(connection, &owner, *key)?;
+        }
+        connection.prepare_cached("DELETE FROM turn WHERE conversation = ?1")?.execute((id,))?;
+        removed.conversations += 1;
+        removed.responses += keys.len() as u64;
+    }
+    Ok(removed)
+}
+
+/// Removes texts that were found to be unused, unless they have come to be used again.
+pub(super) fn texts(connection: &Connection, known: &mut KnownTexts, keys: &[i64]) -> Result<(), StoreError> {
+    known.forget();
+    let yesterday = super::now() / super::texts::DAY - 1;
+    let mut delete = connection.prepare_cached("DELETE FROM shared WHERE key = ?1 AND used < ?2")?;
+    for key in keys {
+        delete.execute((key, yesterday))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The thread that removes what has expired and writes the log back.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+
+use super::{horizon, read, remove, schema, writer::Handle};
+use crate::StoreError;
+
+/// Ends the thread when dropped.
+pub(super) struct Upkeep {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Work {
+    connection: Connection,
+    log: PathBuf,
+    writer: Handle,
+    ttl: Duration,
+}
+
+/// How often the size of the log is looked at, and from which size on it is written back.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+const CHECKPOINT_FROM: u64 = 4 << 20;
+
+/// How often texts are looked for that nothing uses.
+const TEXTS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Upkeep {
+    pub(super) fn start(path: &Path, writer: Handle, ttl: Duration, every: Duration) -> Result<Self, StoreError> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let work = Work { connection: schema::open_upkeep(path)?, log: log.into(), writer, ttl };
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("store-upkeep".into())
+            .spawn(move || work.serve(&stopped, every))
+            .map_err(|error| StoreError::unavailable("no thread could be started").with_source(error))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Work {
+    fn serve(&self, stopped: &mpsc::Receiver<()>, every: Duration) {
+        let mut expired = Instant::now();
+        let mut texts = Instant::now();
+        let tick = CHECKPOINT_EVERY.min(every);
+        while stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
+            self.report("the log could not be written back", self.checkpoint());
+            if expired.elapsed() >= every {
+                self.report("expired conversations could not be removed", self.expire(stopped));
+                expired = Instant::now();
+            }
+            if texts.elapsed() >= TEXTS_EVERY {
+                self.report("unused texts could not be removed", self.remove_texts());
+                texts = Instant::now();
+            }
+        }
+    }
+
+    fn report(&self, what: &str, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            tracing::warn!(%error, log = %self.log.display(), "{what}");
+        }
+    }
+
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        if std::fs::metadata(&self.log).map_or(0, |log| log.len()) >= CHECKPOINT_FROM {
+            // Passive: it waits for nobody, and nobody waits for it.
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    fn expire(&self, stopped: &mpsc::Receiver<()>) -> Result<(), StoreError> {
+        let horizon = horizon(self.ttl);
+        for step in read::older(&self.connection, horizon)?.chunks(remove::STEP) {
+            let step = step.to_vec();
+            let work = self.writer.run(0, move |connection, _| remove::conversations(connection, &step, horizon));
+            let removed = wait(work)?;
+            metrics::counter!("tower_responses_store_expired_conversations_total").increment(removed.conversations);
+            // Turns that wait get in between.
+            if stopped.recv_timeout(Duration::from_millis(5)) != Err(mpsc::RecvTimeoutError::Timeout) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_texts(&self) -> Result<(), StoreError> {
+        let unused = read::unused_texts(&self.connection)?;
+        wait(self.writer.run(0, move |connection, known| remove::texts(connection, known, &unused)))
+    }
+}
+
+/// Blocks this thread, which is ours.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Upkeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upkeep")
+    }
+}

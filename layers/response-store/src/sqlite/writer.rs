@@ -1,0 +1,206 @@
+//! The thread that writes, and commits what waits together.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::texts::KnownTexts;
+use crate::{StoreError, StoreFuture};
+
+/// Ends the thread when dropped, after all that was queued.
+pub(super) struct Writer {
+    handle: Option<Handle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Queues work for the thread.
+#[derive(Clone)]
+pub(super) struct Handle {
+    queue: mpsc::Sender<Queued>,
+    queued: Arc<AtomicUsize>,
+}
+
+struct Queued {
+    job: Box<dyn Job>,
+    size: usize,
+}
+
+/// Work that may have to be done again: in a transaction of its own, if one that it shared failed.
+trait Job: Send {
+    fn run(&mut self, connection: &Connection, texts: &mut KnownTexts) -> Result<(), StoreError>;
+    fn finish(self: Box<Self>, result: Result<(), StoreError>);
+}
+
+struct Task<T, F> {
+    work: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection, &mut KnownTexts) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, connection: &Connection, texts: &mut KnownTexts) -> Result<(), StoreError> {
+        self.value = Some((self.work)(connection, texts)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self { value, reply, .. } = *self;
+        let done = result.and_then(|()| value.ok_or_else(|| StoreError::unavailable("the work was not done")));
+        // Whoever asked may have left.
+        let _ = reply.send(done);
+    }
+}
+
+/// More bytes than this do not wait to be written.
+const MAX_QUEUED: usize = 256 << 20;
+
+/// What one transaction takes at most, in jobs and in bytes.
+const MAX_JOBS: usize = 256;
+const MAX_BYTES: usize = 16 << 20;
+
+/// What a job takes beside its text.
+const OVERHEAD: usize = 1024;
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (queue, jobs) = mpsc::channel();
+        let handle = Handle { queue, queued: Arc::default() };
+        let queued = handle.queued.clone();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || serve(connection, &jobs, &queued))
+            .map_err(|error| StoreError::unavailable("no thread could be started").with_source(error))?;
+        Ok(Self { handle: Some(handle), thread: Some(thread) })
+    }
+
+    /// # Panics
+    /// Never: the handle is there until the writer is dropped.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone().unwrap_or_else(|| unreachable!("taken only on drop"))
+    }
+
+    pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &mut KnownTexts) -> Result<T, StoreError> + Send + 'static,
+    {
+        match &self.handle {
+            Some(handle) => handle.run(size, work),
+            None => Box::pin(std::future::ready(Err(ended()))),
+        }
+    }
+}
+
+impl Handle {
+    pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &mut KnownTexts) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, done) = oneshot::channel();
+        let size = size + OVERHEAD;
+        if self.queued.fetch_add(size, Ordering::Relaxed) > MAX_QUEUED {
+            self.queued.fetch_sub(size, Ordering::Relaxed);
+            return Box::pin(std::future::ready(Err(StoreError::unavailable("too much waits to be written"))));
+        }
+        // If the thread has ended the reply is dropped with the job, which says so.
+        let _ = self.queue.send(Queued { job: Box::new(Task { work, value: None, reply }), size });
+        Box::pin(async move { done.await.unwrap_or_else(|_| Err(ended())) })
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::unavailable("the store is closed")
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.handle = None;
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize) {
+    let mut texts = KnownTexts::default();
+    while let Ok(first) = jobs.recv() {
+        let mut bytes = first.size;
+        let mut group = vec![first.job];
+        while group.len() < MAX_JOBS
+            && bytes < MAX_BYTES
+            && let Ok(next) = jobs.try_recv()
+        {
+            bytes += next.size;
+            group.push(next.job);
+        }
+        commit(&connection, &mut texts, group);
+        queued.fetch_sub(bytes, Ordering::Relaxed);
+    }
+    // The last connection to close writes the log back.
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the store was not closed cleanly");
+    }
+}
+
+fn commit(connection: &Connection, texts: &mut KnownTexts, mut group: Vec<Box<dyn Job>>) {
+    let together = transaction(connection, texts, |connection, texts| {
+        group.iter_mut().try_for_each(|job| job.run(connection, texts))
+    });
+    match together {
+        Ok(()) => group.into_iter().for_each(|job| job.finish(Ok(()))),
+        Err(error) if group.len() == 1 => {
+            if let Some(job) = group.pop() {
+                job.finish(Err(error));
+            }
+        }
+        // One of them is to blame, and the others are not to pay for it.
+        Err(_) => {
+            for mut job in group {
+                let result = transaction(connection, texts, |connection, texts| job.run(connection, texts));
+                job.finish(result);
+            }
+        }
+    }
+}
+
+fn transaction(
+    connection: &Connection,
+    texts: &mut KnownTexts,
+    work: impl FnOnce(&Connection, &mut KnownTexts) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
+    let result = execute("BEGIN IMMEDIATE")
+        .map_err(StoreError::from)
+        .and_then(|()| work(connection, texts))
+        .and_then(|()| Ok(execute("COMMIT")?));
+    if result.is_err() {
+        // Texts that were written in it are not there now.
+        texts.forget();
+        if !connection.is_autocommit() {
+            let _ = execute("ROLLBACK");
+        }
+    }
+    result
+}
