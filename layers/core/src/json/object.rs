@@ -48,7 +48,8 @@ impl Object {
     /// `None` if no object can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
         let mut ranges = scan::Members::new(&text);
-        let mut members = Vec::new();
+        // Most events have fewer than eight.
+        let mut members = Vec::with_capacity(8);
         for range in &mut ranges {
             members.push(Member {
                 key: text.slice(range.key),
@@ -172,7 +173,7 @@ impl Object {
         rope.into_frames()
     }
 
-    pub(super) fn write(&self, sink: &mut impl Sink) {
+    pub(crate) fn write(&self, sink: &mut impl Sink) {
         if !self.is_changed() {
             return sink.slice(self.source.clone());
         }

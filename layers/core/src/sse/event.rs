@@ -152,9 +152,9 @@ impl Event {
         if !self.is_changed() {
             return self.text;
         }
-        let object = self.object.map_or(self.data, |object| object.text());
+        let length = self.object.as_ref().map_or(self.data.len(), |object| object.length());
         let end: &[u8] = if self.text.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
-        let mut out = BytesMut::with_capacity(self.kind.0.len() + object.len() + 24);
+        let mut out = BytesMut::with_capacity(self.kind.0.len() + length + 24);
         let named = self.text.is_empty() || Fields::new(&self.text).any(|(field, _)| field == b"event");
         if named && !self.kind.0.is_empty() {
             out.put_slice(b"event: ");
@@ -170,7 +170,10 @@ impl Event {
             }
         }
         out.put_slice(b"data: ");
-        out.put_slice(&object);
+        match &self.object {
+            Some(object) => object.write(&mut out),
+            None => out.put_slice(&self.data),
+        }
         out.put_slice(end);
         out.put_slice(end);
         out.freeze()
