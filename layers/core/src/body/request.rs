@@ -116,6 +116,13 @@ fn refuse(headers: &HeaderMap, limit: usize) -> Option<ReadError> {
     (length > Some(limit) && headers.contains_key(EXPECT)).then_some(ReadError::Body(CollectError::TooLarge { limit }))
 }
 
+/// Without bytes.
+impl Default for RequestBody {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl From<Bytes> for RequestBody {
     fn from(bytes: Bytes) -> Self {
         Self { content: Content::Frames((!bytes.is_empty()).then_some(bytes).into_iter().collect()) }

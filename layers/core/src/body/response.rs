@@ -77,6 +77,13 @@ impl ResponseBody {
     }
 }
 
+/// Without bytes.
+impl Default for ResponseBody {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl From<Bytes> for ResponseBody {
     fn from(bytes: Bytes) -> Self {
         Self { content: Content::Bytes(bytes) }

@@ -3,7 +3,7 @@
 //! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
 //! anything else it answers `None` or a wrong range, and it never panics.
 
-use std::ops::Range;
+use std::ops::{Not, Range};
 
 use memchr::memchr2;
 
@@ -198,7 +198,9 @@ pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option
     let mut missing = N;
     for member in Members::new(text) {
         let key = &text[member.key];
-        if let Some(at) = names.iter().position(|name| key_is(key, name)).filter(|at| found[*at].is_none()) {
+        let plain = key[1..key.len() - 1].contains(&b'\\').not().then(|| &key[1..key.len() - 1]);
+        let is = |name: &&str| plain.map_or_else(|| key_is(key, name), |key| key == name.as_bytes());
+        if let Some(at) = names.iter().position(is).filter(|at| found[*at].is_none()) {
             found[at] = Some(member.value);
             missing -= 1;
             if missing == 0 {

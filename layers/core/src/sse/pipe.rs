@@ -10,6 +10,9 @@ use super::{
     stream::last_event,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// A filter over a stream that somebody else reads: chunks in, chunks out.
 ///
 /// It is what [`EventStream`](super::EventStream) does, for those who have no body but a callback:

@@ -1,0 +1,39 @@
+//! The gateway: the whole stack in front of an upstream, as a program.
+
+mod access;
+mod admin;
+mod cli;
+mod commands;
+mod config;
+mod exchange_log;
+mod in_flight;
+mod routes;
+mod server;
+mod service;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use self::{
+    config::{ConfigError, Settings},
+    server::{Server, Shutdown},
+    service::{Gateway, build},
+};
+
+/// Runs the program with the arguments it was started with.
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(cli.run()).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}

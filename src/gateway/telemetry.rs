@@ -1,0 +1,29 @@
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use super::ConfigError;
+
+/// Sends the log to standard error. Only the first call of a process counts.
+pub(super) fn install_log(format: Option<&str>) -> Result<(), ConfigError> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It fails where somebody else has installed a log, who is then the one to be heard.
+    let _ = match format {
+        None | Some("text") => log.compact().try_init(),
+        Some("json") => log.json().flatten_event(true).try_init(),
+        Some(other) => return Err(ConfigError::new(format!("log format '{other}' is not known: text or json"))),
+    };
+    Ok(())
+}
+
+/// Seconds, from what a gateway adds to what a long answer takes.
+const BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+/// Collects the metrics of all layers. `None` where the process has a recorder already.
+pub(super) fn install_metrics() -> Option<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
+        .ok()?
+        .install_recorder()
+        .ok()
+}
