@@ -86,7 +86,12 @@ fn frames_are_numbered_like_events() {
         event["sequence_number"] = json!(number);
         event
     };
-    let expected = [json!({"type": "keep"}), json!({"type": "double"}), json!({"type": "added"}), json!({"type": "change", "x": "y"})];
+    let expected = [
+        json!({"type": "keep"}),
+        json!({"type": "double"}),
+        json!({"type": "added"}),
+        json!({"type": "change", "x": "y"}),
+    ];
     let expected: Vec<_> = (0..).zip(expected).map(|(at, event)| number(at, event)).collect();
     assert_eq!(frames, expected);
 }
