@@ -20,6 +20,9 @@ mod read;
 
 pub(crate) use self::read::{Declaration, Place, declares_client_search};
 
+#[cfg(test)]
+mod tests;
+
 /// All tools of one request.
 pub(crate) struct Catalog<'s> {
     settings: &'s Settings,

@@ -10,6 +10,9 @@ use crate::{
     policy::{Policy, ToolPolicies},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Rewrites the choice for the upstream, and narrows down what the upstream sees where it knows
 /// no such choice itself.
 pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, tools: &ToolPolicies) -> Result<(), ApiError> {
@@ -71,8 +74,8 @@ fn function(
     };
     let map = catalog.map().build();
     let Some(tool) = named(choice, kind, &name, catalog, &map) else {
-        if kind == "tool_search" && tools.of(kind) != Policy::Pass {
-            return Err(not_here(kind));
+        if kind == "tool_search" {
+            return if tools.of(kind) == Policy::Pass { Ok(None) } else { Err(not_here(kind)) };
         }
         // Without tools the upstream may know some from elsewhere.
         return if catalog.is_empty() && catalog.dropped().is_empty() { Ok(None) } else { Err(undeclared(&name)) };

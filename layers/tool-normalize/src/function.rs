@@ -7,6 +7,9 @@ use tower_responses_core::{
 
 use crate::{catalog::Declaration, policy::Strict, schema};
 
+#[cfg(test)]
+mod tests;
+
 const CUSTOM_PARAMETERS: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The text for the tool, unchanged."}},"required":["input"],"additionalProperties":false}"#;
 const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string","description":"What the tool should do."}},"required":["query"],"additionalProperties":false}"#;
 const ANY_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;

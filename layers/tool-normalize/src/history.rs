@@ -19,6 +19,9 @@ mod reasoning;
 
 use kind::Kind;
 
+#[cfg(test)]
+mod tests;
+
 /// Translates the items of `input` in their order. What an item becomes depends on what stands
 /// before it alone, so that each request extends the one before.
 pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, settings: &Settings) -> Result<(), ApiError> {

@@ -4,6 +4,9 @@ use tower_responses_core::json::{Edit, Object, Value};
 
 use crate::policy::{Policy, ToolPolicies, family};
 
+#[cfg(test)]
+mod tests;
+
 /// Removes what belongs to tools that are dropped: servers refuse values that they do not know.
 pub(crate) fn translate(body: &mut Object, tools: &ToolPolicies) {
     let is_dropped = |value: &Value| {

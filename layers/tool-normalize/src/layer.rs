@@ -18,6 +18,9 @@ use crate::{
     ToolPolicies, UndeclaredCalls,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The response header that names the types of tools which the upstream did not get to see,
 /// separated by commas. It is there only if there were any.
 pub const DROPPED_TOOLS: HeaderName = HeaderName::from_static("x-tower-responses-dropped-tools");

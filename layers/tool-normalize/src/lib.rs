@@ -53,6 +53,8 @@ mod names;
 mod normalizer;
 mod policy;
 mod schema;
+#[cfg(test)]
+mod spec;
 
 pub use self::{
     future::ToolNormalizeFuture,

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use tower_responses_core::{ClientTool, ToolKind};
 
+#[cfg(test)]
+mod tests;
+
 /// What servers take as the name of a function.
 pub(crate) const LONGEST: usize = 64;
 

@@ -9,6 +9,9 @@ use crate::{
     policy::{EncryptedReasoning, HostedItems, NamespaceDescriptions, Policy, Strict, ToolPolicies, UndeclaredCalls},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Rewrites requests for a function-only upstream, without any IO.
 ///
 /// ```

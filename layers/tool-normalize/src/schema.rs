@@ -3,6 +3,9 @@
 use memchr::memmem;
 use tower_responses_core::json::{Array, Object, Value};
 
+#[cfg(test)]
+mod tests;
+
 /// Keywords of the client's own that no server knows.
 const PRIVATE: [&str; 2] = ["encrypted", "defer_loading"];
 
