@@ -58,16 +58,22 @@ mod listing;
 mod memory;
 mod open;
 mod owner;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod route;
 mod service;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
 mod texts;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+mod time;
 mod turn;
 
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use self::{

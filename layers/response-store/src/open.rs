@@ -49,6 +49,7 @@ const KINDS: [&str; 7] = ["memory", "sqlite", "postgres", "postgresql", "redis",
 /// |---|---|---|
 /// | `memory` | `memory` | [`MemoryStore`](crate::MemoryStore) |
 /// | `sqlite:PATH` | `sqlite` | [`SqliteStore`](crate::SqliteStore); `?synchronous=full` at the end waits for the disk |
+/// | `postgres://…` | `postgres` | [`PostgresStore`](crate::PostgresStore) |
 ///
 /// # Errors
 /// If the URL is of no known kind or of one that was not built in, and if the store cannot be
@@ -68,6 +69,11 @@ pub async fn open_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn Resp
         "memory" => Ok(Arc::new(crate::MemoryStore::new(options.max_memory, options.ttl))),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(open_sqlite(url, options).await?)),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            let postgres = crate::PostgresOptions { store: options.clone(), ..crate::PostgresOptions::default() };
+            Ok(Arc::new(crate::PostgresStore::open(url, postgres).await?))
+        }
         _ if KINDS.contains(&scheme) => {
             Err(refuse(format!("stores of the kind '{scheme}' are not built into this program")))
         }

@@ -13,13 +13,13 @@ mod writer;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use self::{readers::Readers, upkeep::Upkeep, writer::Writer};
 use crate::{
     History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,
-    StoreOptions, Stored,
+    StoreOptions, Stored, time::horizon,
 };
 
 /// Keeps responses in an SQLite file: the store for one machine.
@@ -119,16 +119,6 @@ impl SqliteStore {
     {
         self.shared.readers.run(work)
     }
-}
-
-/// Milliseconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn horizon(age: Duration) -> i64 {
-    now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl ResponseStore for SqliteStore {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::texts::{self, DAY};
+use super::texts;
 use crate::{
-    Conversation, Digest, History, ItemKey, Owner, Page, Place, ResponseId, Shared, Stats, StoreError, Stored,
+    Conversation, Digest, History, ItemKey, Owner, Page, Place, ResponseId, Shared, Stats, StoreError, Stored, time,
 };
 
 /// The number of the response, if it is there for this owner.
@@ -164,7 +164,7 @@ pub(super) fn owned(connection: &Connection, owner: &Owner) -> Result<Vec<i64>, 
 /// The texts that nothing refers to and that nobody has used since yesterday.
 pub(super) fn unused_texts(connection: &Connection) -> Result<Vec<i64>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let yesterday = super::now() / DAY - 1;
+    let yesterday = time::now() / time::DAY - 1;
     let old = numbers(connection, "SELECT key FROM shared WHERE used < ?1", (yesterday,))?;
     if old.is_empty() {
         return Ok(old);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{read, texts::KnownTexts};
-use crate::{Owner, Removed, ResponseId, StoreError, Turn};
+use crate::{Owner, Removed, ResponseId, StoreError, Turn, time};
 
 /// How many conversations are removed in one step.
 pub(super) const STEP: usize = 16;
@@ -73,7 +73,7 @@ pub(super) fn conversations(connection: &Connection, ids: &[i64], before: i64) -
 /// Removes texts that were found to be unused, unless they have come to be used again.
 pub(super) fn texts(connection: &Connection, known: &mut KnownTexts, keys: &[i64]) -> Result<(), StoreError> {
     known.forget();
-    let yesterday = super::now() / super::texts::DAY - 1;
+    let yesterday = time::now() / time::DAY - 1;
     let mut delete = connection.prepare_cached("DELETE FROM shared WHERE key = ?1 AND used < ?2")?;
     for key in keys {
         delete.execute((key, yesterday))?;

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::now;
-use crate::{Digest, Shared, StoreError};
+use crate::{
+    Digest, Shared, StoreError,
+    time::{DAY, now},
+};
 
 /// The texts that were used lately, by the thread that writes.
 #[derive(Debug, Default)]
@@ -19,8 +21,6 @@ struct Known {
 
 /// More than these are forgotten, and asked for again.
 const MAX_KNOWN: usize = 4096;
-
-pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 
 impl KnownTexts {
     pub(super) fn forget(&mut self) {

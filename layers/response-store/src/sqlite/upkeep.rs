@@ -10,8 +10,8 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{horizon, read, remove, schema, writer::Handle};
-use crate::StoreError;
+use super::{read, remove, schema, writer::Handle};
+use crate::{StoreError, time::horizon};
 
 /// Ends the thread when dropped.
 pub(super) struct Upkeep {

@@ -2,11 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{
-    now,
-    texts::{KnownTexts, encode},
-};
-use crate::{Record, StoreError};
+use super::texts::{KnownTexts, encode};
+use crate::{Record, StoreError, time::now};
 
 pub(super) fn put(connection: &Connection, texts: &mut KnownTexts, record: &Record) -> Result<(), StoreError> {
     let conversation = record.id.conversation().to_i64();
