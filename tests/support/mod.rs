@@ -1,6 +1,6 @@
 //! Starts the gateway as its own process, in front of the scripted upstream.
 
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 use std::{
     io::{BufRead, BufReader},

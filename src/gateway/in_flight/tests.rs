@@ -9,6 +9,11 @@ async fn endless(_: Request<RequestBody>) -> Result<Response<ScriptedBody>, Infa
     Ok(Response::new(ScriptedBody::new().data("x").hang()))
 }
 
+/// Whether a future is pending after it was polled once.
+async fn waits<F: Future + Unpin>(future: &mut F) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
+}
+
 fn request() -> Request<RequestBody> {
     Request::new(RequestBody::empty())
 }
@@ -20,7 +25,7 @@ async fn places_are_held_by_bodies_and_the_queue_is_bounded() {
     assert_eq!(first.status(), 200);
 
     let mut second = Box::pin(service.clone().oneshot(request()));
-    assert!(futures_util::poll!(&mut second).is_pending(), "the second waits");
+    assert!(waits(&mut second).await, "the second waits");
 
     let third = service.clone().oneshot(request()).await.expect("infallible");
     assert_eq!(third.status(), 429);
@@ -35,10 +40,10 @@ async fn who_gives_up_waiting_leaves_the_queue() {
     let service = InFlightLayer::new(1, 1).layer(service_fn(endless));
     let first = service.clone().oneshot(request()).await.expect("infallible");
     let mut second = Box::pin(service.clone().oneshot(request()));
-    assert!(futures_util::poll!(&mut second).is_pending());
+    assert!(waits(&mut second).await);
     drop(second);
     let mut third = Box::pin(service.clone().oneshot(request()));
-    assert!(futures_util::poll!(&mut third).is_pending(), "there is a place in the queue again");
+    assert!(waits(&mut third).await, "there is a place in the queue again");
     drop(first);
     assert_eq!(third.await.expect("infallible").status(), 200);
 }
