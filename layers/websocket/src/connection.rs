@@ -68,10 +68,9 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    pub(crate) async fn run<T: AsyncRead + AsyncWrite + Unpin + Send>(mut self, mut socket: Socket<T>) {
-        // Boxed, so that an idle connection takes no room for what an answer needs.
-        match Box::pin(self.serve_frames(&mut socket)).await {
-            Ok(why) => Box::pin(socket.close(why)).await,
+    pub(crate) async fn run<T: AsyncRead + AsyncWrite + Unpin + Send>(mut self, socket: Socket<T>) {
+        match self.serve_frames(socket).await {
+            Ok((socket, why)) => Box::pin(socket.close(why)).await,
             Err(Gone) => tracing::debug!(requests = self.requests, "a WebSocket client has left"),
         }
     }
@@ -79,22 +78,24 @@ where
     /// Answers frame after frame, until the client goes or a reason to close comes up.
     async fn serve_frames<T: AsyncRead + AsyncWrite + Unpin + Send>(
         &mut self,
-        socket: &mut Socket<T>,
-    ) -> Result<Close, Gone> {
+        mut socket: Socket<T>,
+    ) -> Result<(Socket<T>, Close), Gone> {
         loop {
             let incoming = tokio::select! {
                 biased;
-                () = self.place.ending() => return Ok(Close::GoingAway),
+                () = self.place.ending() => return Ok((socket, Close::GoingAway)),
                 incoming = tokio::time::timeout(self.config.idle_timeout, socket.next()) => incoming,
             };
             let Ok(incoming) = incoming else {
                 let error = idle_for_too_long(self.config.idle_timeout.as_secs());
                 socket.send(error_frame(&error)).await?;
-                return Ok(Close::Idle);
+                return Ok((socket, Close::Idle));
             };
             let (error, close) = match incoming? {
                 Incoming::Text(text) => {
-                    Box::pin(self.answer(socket, text)).await?;
+                    // Boxed, so that an idle connection takes no room for what an answer needs.
+                    Box::pin(self.answer(&mut socket, text)).await?;
+                    socket = socket.shrink().await;
                     continue;
                 }
                 Incoming::Binary => {
@@ -110,12 +111,12 @@ where
                     let error = ApiError::bad_request("The text of the frame is not UTF-8.").code("invalid_utf8");
                     (error, Some(Close::NotUtf8))
                 }
-                Incoming::Violation => return Ok(Close::Violation),
+                Incoming::Violation => return Ok((socket, Close::Violation)),
             };
             socket.send(error_frame(&error)).await?;
             socket.flush().await?;
             if let Some(close) = close {
-                return Ok(close);
+                return Ok((socket, close));
             }
         }
     }

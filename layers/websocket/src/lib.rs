@@ -38,6 +38,11 @@
 //! `serve_connection_with_upgrades` of hyper-util. Once upgraded, a connection has a task of its
 //! own, which the server knows nothing of: [`Connections`] counts and ends them.
 //!
+//! In axum the layer stands around a router, which then is the
+//! [`fallback_service`](https://docs.rs/axum/latest/axum/struct.Router.html#method.fallback_service)
+//! of another: `Router::layer` would put it around each handler by itself, and a frame that came
+//! in by `GET` could not reach the handler of `POST`.
+//!
 //! # The protocol
 //! As real clients use it, measured with Codex 0.169:
 //! - A frame `{"type":"response.create", …}` is the body of a POST. With `"generate": false` it is
@@ -59,6 +64,7 @@ mod answer;
 mod connection;
 mod connections;
 mod conversation;
+mod counted;
 mod frame;
 mod handshake;
 mod layer;

@@ -23,7 +23,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::layer::Config;
+use crate::{counted::Counted, layer::Config};
 
 #[cfg(test)]
 mod tests;
@@ -81,7 +81,9 @@ impl Close {
 }
 
 pub(crate) struct Socket<T> {
-    websocket: WebSocketStream<T>,
+    websocket: WebSocketStream<Counted<T>>,
+    /// The bytes of all messages that came, each in one frame.
+    received: u64,
     /// Frames that came while others were being answered.
     queue: VecDeque<Incoming>,
     queued: usize,
@@ -100,7 +102,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             .max_message_size(Some(config.max_frame))
             .max_frame_size(Some(config.max_frame));
         Self {
-            websocket: WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await,
+            websocket: WebSocketStream::from_raw_socket(Counted::new(io), Role::Server, Some(limits)).await,
+            received: 0,
             queue: VecDeque::new(),
             queued: 0,
             max_queue: config.max_pipelined,
@@ -108,6 +111,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             ended: false,
             probe: None,
         }
+    }
+
+    /// Gives up the buffers, which have grown to the largest message in either direction. To be
+    /// called when all is flushed.
+    ///
+    /// The library says nothing of what it has read ahead. But if all that was read from the
+    /// socket is accounted for by the messages that came, it has read nothing ahead. Where a
+    /// message came in several frames, more was read, and the buffers stay.
+    pub(crate) async fn shrink(mut self) -> Self {
+        if self.received == self.websocket.get_ref().read() && !self.ended {
+            let limits = *self.websocket.get_config();
+            let io = self.websocket.into_inner();
+            self.websocket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await;
+        }
+        self
     }
 
     /// The next frame, in the order in which they came.
@@ -215,6 +233,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
         while !self.ended && !self.is_full() {
             let Poll::Ready(message) = Pin::new(&mut self.websocket).poll_next(cx) else { break };
+            if let Some(Ok(message)) = &message {
+                self.received += on_the_wire(message.len());
+            }
             let incoming = match message {
                 Some(Ok(Message::Text(text))) => Incoming::Text(text.into()),
                 Some(Ok(Message::Binary(_))) => Incoming::Binary,
@@ -269,6 +290,17 @@ impl Incoming {
     fn is_last(&self) -> bool {
         matches!(self, Self::TooLarge | Self::NotUtf8 | Self::Violation)
     }
+}
+
+/// The bytes that a client's message takes in one frame: a mask and its length in 0, 2 or 8 bytes
+/// more come before it.
+fn on_the_wire(length: usize) -> u64 {
+    let header = match length {
+        0..=125 => 6,
+        126..=0xFFFF => 8,
+        _ => 14,
+    };
+    length as u64 + header
 }
 
 fn utf8(text: Bytes) -> Utf8Bytes {

@@ -125,6 +125,7 @@ fn idle_connections_and_slow_readers_take_little() {
     }
     let each = (resident() - before) / CONNECTIONS;
     println!("after a prewarm frame of 30 KB it takes {each} bytes");
+    assert!(each <= EACH, "{each} bytes");
     drop(idle);
     settle(|| connections.open() == 0);
 

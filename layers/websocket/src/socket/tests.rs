@@ -63,3 +63,40 @@ fn text_is_sent_as_it_is_or_made_to_be_utf8() {
     assert_eq!(utf8("é".into()).as_str(), "é");
     assert_eq!(utf8(Bytes::from_static(b"a\xFF")).as_str(), "a\u{FFFD}");
 }
+
+/// The bytes that the read buffer and the write buffer of the library could give up can not be
+/// seen, but a connection has to go on as if nothing had happened.
+#[tokio::test]
+async fn giving_up_the_buffers_loses_nothing() {
+    let (mut socket, mut client) = pair(WebSocketLayer::new()).await;
+    let texts: Vec<_> = [0, 1, 125, 126, 127, 65_535, 65_536, 100_000].map(|length| "x".repeat(length)).into();
+    let writer = async {
+        for text in &texts {
+            client.send(Message::text(text.clone())).await.unwrap();
+            client.send(Message::Ping("p".into())).await.unwrap();
+        }
+        // Several at once, which are read ahead.
+        for _ in 0..2 {
+            texts.iter().take(3).for_each(|text| {
+                client.start_send_unpin(Message::text(text.clone())).unwrap();
+            });
+            client.flush().await.unwrap();
+        }
+        client
+    };
+    let reader = async {
+        let mut shrunk = 0;
+        for text in texts.iter().chain(&texts[..3]).chain(&texts[..3]) {
+            assert_eq!(socket.next().await, Ok(Incoming::Text(Bytes::copy_from_slice(text.as_bytes()))));
+            socket.flush().await.unwrap();
+            shrunk += usize::from(socket.received == socket.websocket.get_ref().read());
+            socket = socket.shrink().await;
+        }
+        shrunk
+    };
+    let (mut client, shrunk) = tokio::join!(writer, reader);
+    assert!(shrunk > 4, "it was shrunk {shrunk} times");
+    for _ in &texts {
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::Pong("p".into()));
+    }
+}
