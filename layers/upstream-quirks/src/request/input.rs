@@ -1,0 +1,97 @@
+use tower_responses_core::json::{Array, Edit, Object, Value};
+
+use crate::{
+    fix::{Fix, Tally},
+    shape::{empty_array, set_member},
+};
+
+pub(super) fn correct(request: &mut Object, tally: &mut Tally) {
+    let fixes = [Fix::EncryptedReasoning, Fix::ReasoningSummary, Fix::AssistantContent, Fix::ImageDetail];
+    if !fixes.iter().any(|fix| tally.on(*fix)) {
+        return;
+    }
+    let Some(input) = request.array_mut("input") else { return };
+    input.map(|item| {
+        let kind = item.member_str("type");
+        match kind.as_deref() {
+            Some("reasoning") => reasoning(item, tally),
+            Some("function_call_output" | "custom_tool_call_output") => output(item, tally),
+            Some("message") | None => return message(item, tally),
+            _ => {}
+        }
+        Edit::Keep
+    });
+}
+
+fn reasoning(item: &mut Value, tally: &mut Tally) {
+    let encrypted =
+        item.member("encrypted_content").is_some_and(|content| content.is_string() && content.text().len() > 2);
+    if encrypted && tally.on(Fix::EncryptedReasoning) {
+        set_member(item, "encrypted_content", Value::null());
+        tally.count(Fix::EncryptedReasoning);
+    }
+    if !tally.on(Fix::ReasoningSummary) {
+        return;
+    }
+    if !item.member("summary").is_some_and(|summary| summary.is_array()) {
+        set_member(item, "summary", empty_array());
+        tally.count(Fix::ReasoningSummary);
+    }
+    let misnamed = |part: &Value| part.member_str("type").as_deref() == Some("text");
+    if !item.member("content").and_then(|content| content.elements()).is_some_and(|parts| parts.iter().any(misnamed)) {
+        return;
+    }
+    tally.count(Fix::ReasoningSummary);
+    let parts = item.as_object_mut().and_then(|item| item.array_mut("content"));
+    for part in parts.into_iter().flat_map(|parts| parts.iter_mut()).filter(|part| misnamed(part)) {
+        set_member(part, "type", "reasoning_text");
+    }
+}
+
+/// The images in the output of a call.
+fn output(item: &mut Value, tally: &mut Tally) {
+    let lacks = |part: &Value| {
+        part.member_str("type").as_deref() == Some("input_image")
+            && part.member("detail").is_none_or(|detail| detail.is_null())
+    };
+    let parts = item.member("output").filter(Value::is_array).and_then(|output| output.elements());
+    if !tally.on(Fix::ImageDetail) || !parts.is_some_and(|parts| parts.iter().any(lacks)) {
+        return;
+    }
+    tally.count(Fix::ImageDetail);
+    let parts = item.as_object_mut().and_then(|item| item.array_mut("output"));
+    for part in parts.into_iter().flat_map(|parts| parts.iter_mut()).filter(|part| lacks(part)) {
+        set_member(part, "detail", "auto");
+    }
+}
+
+/// What the assistant said, in one part.
+fn message(item: &mut Value, tally: &mut Tally) -> Edit {
+    if !tally.on(Fix::AssistantContent) || item.member_str("role").as_deref() != Some("assistant") {
+        return Edit::Keep;
+    }
+    let Some(parts) = item.member("content").filter(Value::is_array).and_then(|content| content.elements()) else {
+        return Edit::Keep;
+    };
+    if parts.is_empty() {
+        tally.count(Fix::AssistantContent);
+        return Edit::remove();
+    }
+    let is_text = |part: &Value| part.member_str("type").as_deref() != Some("refusal");
+    if parts.len() == 1 && is_text(&parts[0]) {
+        return Edit::Keep;
+    }
+    let text =
+        |part: &Value| part.member_str("text").or_else(|| part.member_str("refusal")).map(|text| text.into_owned());
+    // A part of a kind that we do not know stays what it is, and so does what stands beside it.
+    let Some(texts) = parts.iter().map(text).collect::<Option<Vec<_>>>() else { return Edit::Keep };
+    let mut part = Object::new();
+    part.set("type", "output_text");
+    part.set("text", texts.concat().as_str());
+    part.set("annotations", Array::new());
+    let mut content = Array::new();
+    content.push(part);
+    tally.count(Fix::AssistantContent);
+    set_member(item, "content", content);
+    Edit::Keep
+}

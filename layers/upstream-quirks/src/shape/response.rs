@@ -1,0 +1,213 @@
+use bytes::Bytes;
+use tower_responses_core::json::{Object, Value};
+
+use super::{item::complete_item, new_id, now, usage};
+use crate::fix::{Fix, Tally};
+
+/// What a member of a response is where nobody gave one.
+enum Default {
+    /// This, and `null` is as good.
+    OrNull(&'static str),
+    /// This; clients do not take `null`.
+    Not(&'static str),
+}
+
+use Default::{Not, OrNull};
+
+/// The members of a response object as strict clients require them. Source: the Open Responses
+/// schema, `ResponseResource`.
+const MEMBERS: &[(&str, Default)] = &[
+    ("object", Not("\"response\"")),
+    ("completed_at", OrNull("null")),
+    ("error", OrNull("null")),
+    ("incomplete_details", OrNull("null")),
+    ("instructions", OrNull("null")),
+    ("max_output_tokens", OrNull("null")),
+    ("max_tool_calls", OrNull("null")),
+    ("model", Not("\"\"")),
+    ("output", Not("[]")),
+    ("parallel_tool_calls", Not("true")),
+    ("previous_response_id", OrNull("null")),
+    ("reasoning", OrNull("null")),
+    ("store", Not("false")),
+    ("temperature", Not("1.0")),
+    ("text", Not("{\"format\":{\"type\":\"text\"}}")),
+    ("tool_choice", Not("\"auto\"")),
+    ("tools", Not("[]")),
+    ("top_logprobs", Not("0")),
+    ("top_p", Not("1.0")),
+    ("presence_penalty", Not("0.0")),
+    ("frequency_penalty", Not("0.0")),
+    ("truncation", Not("\"disabled\"")),
+    ("usage", OrNull("null")),
+    ("background", Not("false")),
+    ("service_tier", Not("\"default\"")),
+    ("metadata", Not("{}")),
+    ("safety_identifier", OrNull("null")),
+    ("prompt_cache_key", OrNull("null")),
+];
+
+/// Members that a response repeats from its request.
+const ECHOED: &[&str] = &[
+    "model",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "reasoning",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "top_logprobs",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "truncation",
+    "background",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "user",
+];
+
+/// The longest text of a member that is kept for later, in bytes.
+const KEEP: usize = 256;
+
+/// The small members of a request or of a response, for a response object of our own. They are
+/// copied: a slice would keep a whole body alive.
+#[derive(Debug, Clone, std::default::Default)]
+pub(crate) struct Echo(Bytes);
+
+impl Echo {
+    /// What a response repeats of this request.
+    pub(crate) fn of_request(request: &Object) -> Self {
+        Self::keep(request, |name, value| ECHOED.contains(&name) && !value.is_null())
+    }
+
+    /// What later responses of the same stream repeat of this one.
+    pub(crate) fn of_response(response: &Object) -> Self {
+        Self::keep(response, |name, _| !matches!(name, "output" | "usage" | "tools"))
+    }
+
+    fn keep(object: &Object, keep: impl Fn(&str, &Value) -> bool) -> Self {
+        let mut kept = Object::new();
+        for (name, value) in object.iter() {
+            let text = value.text();
+            if text.len() <= KEEP && keep(&name, value) {
+                kept.set(&name, Value::from_text(text));
+            }
+        }
+        Self(kept.text())
+    }
+
+    /// The members, in an object of their own.
+    fn object(&self) -> Object {
+        Object::split(self.0.clone()).unwrap_or_default()
+    }
+
+    /// A response object with this status, complete.
+    pub(crate) fn response(&self, status: &str) -> Object {
+        let mut response = self.object();
+        if !response.has("id") {
+            response.set("id", new_id("resp").as_str());
+        }
+        response.set("status", status);
+        if !response.has("created_at") {
+            response.set("created_at", Value::serialize(&now()));
+        }
+        fill(&mut response, &Self::default());
+        response
+    }
+
+    /// The same with another id.
+    pub(crate) fn with_id(&self, id: &str) -> Self {
+        let mut object = self.object();
+        object.set("id", id);
+        Self(object.text())
+    }
+}
+
+/// Gives the members that are missing; whether any was.
+fn fill(response: &mut Object, echo: &Echo) -> bool {
+    let missing = |response: &Object, name: &str, default: &Default| match (response.get(name), default) {
+        (None, _) => true,
+        (Some(value), Not(_)) => value.is_null(),
+        (Some(_), OrNull(_)) => false,
+    };
+    if !MEMBERS.iter().any(|(name, default)| missing(response, name, default)) {
+        return false;
+    }
+    let echo = echo.object();
+    for (name, default) in MEMBERS {
+        if missing(response, name, default) {
+            let (Not(text) | OrNull(text)) = default;
+            let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
+            let value = echoed.unwrap_or_else(|| Value::from_text(*text));
+            response.set(name, value);
+        }
+    }
+    true
+}
+
+/// Makes a response object whole: its fields, its usage, its items.
+pub(crate) fn complete(response: &mut Object, status: &str, echo: &Echo, tally: &mut Tally) {
+    if tally.on(Fix::ItemStatus) && !response.get("status").is_some_and(Value::is_string) {
+        response.set("status", status);
+        tally.count(Fix::ItemStatus);
+    }
+    if tally.on(Fix::ResponseFields) {
+        let ended = response.get_str("status").as_deref() == Some("completed");
+        let fill_id = !response.get("id").is_some_and(Value::is_string);
+        if fill_id {
+            response.set("id", new_id("resp").as_str());
+        }
+        let fill_times = response.get("created_at").is_none_or(Value::is_null);
+        if fill_times {
+            response.set("created_at", Value::serialize(&now()));
+        }
+        let fill_end = ended && !response.has("completed_at");
+        if fill_end {
+            response.set("completed_at", Value::serialize(&now()));
+        }
+        if fill(response, echo) || fill_id || fill_times || fill_end {
+            tally.count(Fix::ResponseFields);
+        }
+    }
+    if tally.on(Fix::Usage) {
+        usage::complete(response, tally);
+    }
+    if tally.on(Fix::EchoedTools) {
+        complete_tools(response, tally);
+    }
+    let ended = matches!(status, "completed" | "incomplete" | "failed");
+    if response.get("output").is_some_and(|output| output.is_array() && ended) {
+        let output = response.array_mut("output");
+        for item in output.into_iter().flat_map(|output| output.iter_mut()) {
+            complete_item(item, "completed", tally);
+        }
+    }
+}
+
+fn complete_tools(response: &mut Object, tally: &mut Tally) {
+    const MEMBERS: [&str; 3] = ["description", "parameters", "strict"];
+    let lacks = |tool: &Value| {
+        tool.member_str("type").as_deref() == Some("function") && MEMBERS.iter().any(|name| tool.member(name).is_none())
+    };
+    let tools = response.get("tools").and_then(Value::elements);
+    if !tools.is_some_and(|tools| tools.iter().any(lacks)) {
+        return;
+    }
+    tally.count(Fix::EchoedTools);
+    let tools = response.array_mut("tools");
+    for tool in tools.into_iter().flat_map(|tools| tools.iter_mut()).filter(|tool| lacks(tool)) {
+        let Some(tool) = tool.as_object_mut() else { continue };
+        for name in MEMBERS {
+            if tool.get(name).is_none() {
+                tool.set(name, Value::null());
+            }
+        }
+    }
+}

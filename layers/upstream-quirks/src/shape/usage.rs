@@ -1,0 +1,60 @@
+use tower_responses_core::json::{Object, Value};
+
+use super::number;
+use crate::fix::{Fix, Tally};
+
+/// The counts, and the names that chat completions give them.
+const COUNTS: [(&str, &str); 2] = [("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")];
+
+/// The details, the names that chat completions give them, and the count in them that clients
+/// require.
+const DETAILS: [(&str, &str, &str); 2] = [
+    ("input_tokens_details", "prompt_tokens_details", "cached_tokens"),
+    ("output_tokens_details", "completion_tokens_details", "reasoning_tokens"),
+];
+
+/// Gives `usage` of a response its counts and their details. A usage of `null` stays.
+pub(super) fn complete(response: &mut Object, tally: &mut Tally) {
+    let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) else { return };
+    if is_complete(usage) {
+        return;
+    }
+    let Some(usage) = response.object_mut("usage") else { return };
+    tally.count(Fix::Usage);
+    let mut total = 0;
+    for (name, other) in COUNTS {
+        let count = [name, other].iter().find_map(|name| usage.get(name)?.as_i64());
+        if usage.get(name).and_then(Value::as_i64).is_none() {
+            usage.set(name, number(count.unwrap_or(0)));
+        }
+        usage.remove(other);
+        total += count.unwrap_or(0);
+    }
+    if usage.get("total_tokens").and_then(Value::as_i64).is_none() {
+        usage.set("total_tokens", number(total));
+    }
+    for (name, other, required) in DETAILS {
+        let moved = usage.remove(other).filter(|_| !usage.has(name));
+        if let Some(details) = moved {
+            usage.set(name, details);
+        }
+        match usage.object_mut(name) {
+            Some(details) if details.get(required).and_then(Value::as_i64).is_some() => {}
+            Some(details) => details.set(required, number(0)),
+            None => {
+                let mut details = Object::new();
+                details.set(required, number(0));
+                usage.set(name, details);
+            }
+        }
+    }
+}
+
+fn is_complete(usage: &Value) -> bool {
+    let counted = |value: &Value, name: &str| value.member(name).and_then(|count| count.as_i64()).is_some();
+    COUNTS.iter().all(|(name, _)| counted(usage, name))
+        && counted(usage, "total_tokens")
+        && DETAILS
+            .iter()
+            .all(|(name, _, required)| usage.member(name).is_some_and(|details| counted(&details, required)))
+}

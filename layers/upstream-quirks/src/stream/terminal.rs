@@ -1,0 +1,156 @@
+//! The event that ends a response.
+
+use tower_responses_core::{
+    json::{Object, Value},
+    sse::{Event, EventFilter, Events},
+};
+
+use super::{
+    Opened, Stream,
+    items::{Class, ItemState},
+};
+use crate::{answer::complete_error, failure::Failure, fix::Fix, shape};
+
+impl Stream {
+    pub(super) fn terminal(&mut self, mut event: Event, next: &mut Events) {
+        let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) else {
+            if !self.tally.on(Fix::MissingTerminal) {
+                self.ended = true;
+                return self.pass(event, next);
+            }
+            self.tally.count(Fix::MissingTerminal);
+            Self::discard(&event, next);
+            return self.fail(&Failure::server("the upstream's stream ended without a response"), next);
+        };
+        let mut response = std::mem::take(response);
+        self.settle_blank(None, next);
+        if let Opened::Us(id) = &self.opened {
+            response.set("id", id.as_str());
+        }
+        let status = self.status(event.kind(), &response);
+        self.finish_items(status, &mut response, next);
+        if status == "incomplete" && self.tally.on(Fix::IncompleteStatus) {
+            shape::mark_incomplete(&mut response, &mut self.tally);
+        }
+        if status == "failed" {
+            complete_error(&mut response, self.profile, &mut self.tally);
+        }
+        shape::complete(&mut response, status, &self.echo, &mut self.tally);
+        let kind = ["response.", status].concat();
+        if event.kind() != kind && self.tally.on(Fix::IncompleteStatus) {
+            self.tally.count(Fix::IncompleteStatus);
+            event.set_kind(&kind);
+        }
+        if let Some(emptied) = event.object_mut().and_then(|event| event.object_mut("response")) {
+            *emptied = response;
+        }
+        if self.tally.on(Fix::CutCall) {
+            if self.cut.is_holding() && status != "completed" {
+                self.tally.count(Fix::CutCall);
+            }
+            self.cut.event(event, next);
+        } else {
+            self.pass(event, next);
+        }
+        self.ended = true;
+    }
+
+    /// How the response ended: its own word counts, where it is one.
+    fn status(&self, kind: &str, response: &Object) -> &'static str {
+        let named = kind.strip_prefix("response.").unwrap_or_default().to_owned();
+        let own = response.get_str("status").unwrap_or_default();
+        let of = |status: &str| {
+            ["incomplete", "failed", "cancelled", "completed"].into_iter().find(|known| *known == status)
+        };
+        of(&own).or_else(|| of(&named)).unwrap_or("completed")
+    }
+
+    /// Makes the items of the stream and those of the final object the same.
+    fn finish_items(&mut self, status: &str, response: &mut Object, next: &mut Events) {
+        if self.tally.on(Fix::WhitespaceMessage) {
+            shape::drop_whitespace(response, &mut self.tally);
+        }
+        if self.tally.on(Fix::MissingItemEvents) {
+            if status == "completed" {
+                self.send_missing(response, next);
+            } else if status == "incomplete" {
+                self.close_open(next);
+            }
+            let empty =
+                response.get("output").is_none_or(|output| output.elements().is_none_or(|items| items.is_empty()));
+            if empty && self.items.len() > 0 {
+                self.tally.count(Fix::MissingItemEvents);
+                response.set("output", self.items.output());
+            }
+        }
+        if self.tally.on(Fix::ItemIds) {
+            self.align_output(response);
+        }
+    }
+
+    /// Sends what a complete response holds and the stream did not tell.
+    fn send_missing(&mut self, response: &mut Object, next: &mut Events) {
+        let output = response.get("output").and_then(Value::elements).unwrap_or_default();
+        let told = self.items.len();
+        for at in 0..told {
+            let item = self.items.get(at);
+            if item.state != ItemState::Open {
+                continue;
+            }
+            let (id, index, class) = (item.id.clone(), item.index, item.class);
+            let same = |item: &&Value| item.member_str("id").as_deref() == Some(&id);
+            let there = usize::try_from(index).ok().and_then(|index| output.get(index));
+            let ended = output.iter().find(same).or(there).filter(|item| Class::of_item(item) == class);
+            match ended {
+                Some(item) => {
+                    let mut item = item.clone();
+                    shape::set_member(&mut item, "id", id.as_str());
+                    shape::complete_item(&mut item, "completed", &mut self.tally);
+                    self.send_done(at, item, next);
+                }
+                None => self.close_as_it_stands(at, next),
+            }
+        }
+        for item in output.into_iter().skip(told) {
+            if self.items.iter().any(|known| item.member_str("id").as_deref() == Some(&known.id)) {
+                continue;
+            }
+            let mut item = item;
+            self.identify(&mut item);
+            shape::complete_item(&mut item, "completed", &mut self.tally);
+            let at = self.tell_item(&item, self.next_index(), next);
+            self.send_done(at, item, next);
+        }
+    }
+
+    /// The response is complete and says nothing of this item: so the item is what came of it.
+    fn close_as_it_stands(&mut self, at: usize, next: &mut Events) {
+        let Some(mut item) = self.items.get(at).value() else { return };
+        if let Some(item) = item.as_object_mut() {
+            item.set("status", "completed");
+        }
+        self.send_done(at, item, next);
+    }
+
+    /// Gives the items of the final object the ids that the stream gave them.
+    fn align_output(&mut self, response: &mut Object) {
+        let Some(output) = response.array_mut("output") else { return };
+        let ours = |at: usize, item: &Value| {
+            let known = self.items.iter().find(|known| usize::try_from(known.index) == Ok(at))?;
+            let same = item.member_str("id").as_deref() == Some(&known.id);
+            (!same && Class::of_item(item) == known.class).then(|| known.id.clone())
+        };
+        let mut changed = false;
+        for (at, item) in output.iter_mut().enumerate() {
+            if let Some(id) = ours(at, item)
+                && let Some(item) = item.as_object_mut()
+            {
+                item.set("id", id.as_str());
+                changed = true;
+            }
+        }
+        if changed {
+            self.tally.count(Fix::ItemIds);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The layer between a real client and a real server, over real connections: each fixture with
+//! its fix on and off, what every answer has to be, time, and a soak.
+#![allow(clippy::disallowed_methods, missing_docs)]
+
+mod cases;
+mod requests;
+mod rig;
+mod table;
+mod truth;
