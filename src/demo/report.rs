@@ -31,7 +31,11 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    /// The tools and the input of a request.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        writeln!(self.out, "\nAll {} came out as they should.", self.steps)
+    }
+
+    /// The tools and the input of a request, of longer texts only the first line.
     pub(super) fn request(&mut self, who: &str, request: &Value) -> io::Result<()> {
         let mut who = who;
         if let Some(id) = request["previous_response_id"].as_str() {
@@ -41,9 +45,18 @@ impl<W: Write> Report<W> {
             self.line(std::mem::take(&mut who), tool(declared))?;
         }
         match &request["input"] {
-            Value::Array(items) => items.iter().try_for_each(|one| self.line(std::mem::take(&mut who), item(one))),
-            text => self.line(who, format!("user: {}", plain(text))),
+            Value::Array(items) => {
+                items.iter().try_for_each(|one| self.line(std::mem::take(&mut who), first_line(&item(one))))
+            }
+            text => self.line(who, first_line(&format!("user: {}", plain(text)))),
         }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    match text.trim_end().split_once('\n') {
+        Some((first, rest)) => format!("{first} … ({} more lines)", rest.lines().count()),
+        None => text.to_owned(),
     }
 }
 

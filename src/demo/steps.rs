@@ -22,10 +22,17 @@ const PATCH: &str = "*** Begin Patch\n*** Add File: hello.txt\n+\"Hello\", said 
 /// # Errors
 /// If something of that is not as it should be.
 pub async fn run(base_url: &str, upstream: &Upstream, out: impl Write) -> Result<(), DemoError> {
-    let mut demo = Demo { client: Client::new(base_url), upstream, report: Report::new(out) };
+    let mut report = Report::new(out);
+    report.line(
+        "client",
+        format!("→ gateway {base_url} → {} (understands only functions, keeps nothing)", upstream.url()),
+    )?;
+    let mut demo = Demo { client: Client::new(base_url), upstream, report };
     demo.namespace().await.map_err(|error| error.during("the call of a tool in a namespace"))?;
     let answer = demo.custom().await.map_err(|error| error.during("the call of a custom tool"))?;
-    demo.continued(&answer).await.map_err(|error| error.during("the continued conversation"))
+    demo.continued(&answer).await.map_err(|error| error.during("the continued conversation"))?;
+    demo.report.end()?;
+    Ok(())
 }
 
 /// What went wrong in the demo.
@@ -108,6 +115,7 @@ impl<W: Write> Demo<'_, W> {
         let request = json!({
             "model": Model::NAME,
             "previous_response_id": before.response["id"],
+            "tools": before.response["tools"],
             "input": [{"type": "custom_tool_call_output", "call_id": call_id, "output": "Success: hello.txt added"}],
         });
         let (answer, seen) = self.exchange(&request).await?;

@@ -12,12 +12,17 @@
 // path = "tests/codex/main.rs"
 // required-features = ["gateway"]
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test reads what it likes, and fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test reads what it likes, and fails by panicking"
+)]
 
 mod codex;
 mod config;
-mod gateway;
 mod run;
 mod streams;
+#[path = "../support/mod.rs"]
+mod support;
 mod tools;
 mod words;

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# All tests: style, lints, documentation, every crate together and alone, and the real programs.
+#
+# Real Codex needs node with npm (tests/codex/setup.sh installs it in a cache folder), the stores
+# need redis-server and postgres. What is missing is skipped and named at the end; with CI set it
+# is a failure. A real vLLM is used if tests/vllm/setup.sh was run, or if TOWER_RESPONSES_VLLM=1.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/steps.sh
+
+packages() {
+  cargo metadata --no-deps --format-version 1 |
+    grep -o '"name":"tower-responses[a-z-]*","version"' | cut -d'"' -f4 | sort -u
+}
+
+each_alone() {
+  local package
+  for package in $(packages); do
+    echo "cargo check -p $package"
+    cargo check --quiet --package "$package"
+  done
+}
+
+workspace_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --all-features --no-fail-fast
+  else
+    cargo test --workspace --all-features --all-targets --no-fail-fast
+  fi
+}
+
+# A program, on the PATH or where Debian puts it.
+have() {
+  command -v "$1" >/dev/null || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
+}
+
+install() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+  apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 ||
+    { apt-get update >/dev/null && apt-get install -y --no-install-recommends "$@" >/dev/null; } || true
+}
+
+have redis-server || install redis-server
+have postgres || install postgresql
+for server in redis-server postgres; do
+  have "$server" || skip "tests with $server" "it is not installed"
+done
+
+if CODEX_BIN=$(tests/codex/setup.sh); then
+  export CODEX_BIN TOWER_RESPONSES_REAL_CLIENTS=1
+else
+  unset CODEX_BIN
+  skip "tests with the real Codex" "tests/codex/setup.sh could not install it"
+fi
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
+step "tests of all crates${CODEX_BIN:+, with real Codex}" workspace_tests
+step "examples in the documentation" cargo test --workspace --all-features --doc --quiet
+step "each crate alone" each_alone
+
+if [ -d examples/pingora ]; then
+  have cmake || install cmake
+  if have cmake; then
+    step "pingora example" cargo test --manifest-path examples/pingora/Cargo.toml
+  else
+    skip "pingora example" "it needs cmake"
+  fi
+fi
+
+if [ -x tests/vllm/run.sh ]; then
+  if [ "${TOWER_RESPONSES_VLLM:-}" = 1 ]; then
+    tests/vllm/setup.sh
+  fi
+  if tests/vllm/setup.sh --installed; then
+    step "real vLLM" tests/vllm/run.sh
+  else
+    skip "real vLLM" "it is not installed; tests/vllm/setup.sh does that (7 GB)" optional
+  fi
+fi
+
+finish

@@ -1,0 +1,60 @@
+# Steps that say what ran, what was skipped and why. Sourced by tests/run.sh and .ci/run.
+#
+#   step NAME COMMAND...   runs it; goes on if it fails
+#   skip NAME WHY          says so; a failure if REQUIRED is set
+#   finish                 the summary; fails if a step did
+#
+# Numbers of tests are those that the runners printed.
+
+REQUIRED=${CI:-}
+STEPS=${STEPS:-}   # a file that is shared by scripts which call each other
+if [ -z "$STEPS" ]; then
+  STEPS=$(mktemp)
+  STEPS_OWNER=$$
+  trap 'rm -f "$STEPS"' EXIT
+fi
+export STEPS
+
+step() {
+  local name=$1 log start passed failed
+  shift
+  log=$(mktemp)
+  start=$SECONDS
+  printf '\n=== %s\n' "$name"
+  if "$@" > >(tee "$log") 2>&1; then result=ok; else result=FAILED; fi
+  wait $! 2>/dev/null || true   # for tee
+  read -r passed failed < <(count "$log")
+  [ "$result" = ok ] || [ "$failed" -gt 0 ] || failed=1
+  printf '%s\t%s\t%s\t%s\t%s s\n' "$result" "$name" "$passed" "$failed" $((SECONDS - start)) >> "$STEPS"
+  rm -f "$log"
+}
+
+skip() {
+  local result=skipped failed=0
+  [ -z "$REQUIRED" ] || [ "${3:-}" = optional ] || { result=FAILED failed=1; }
+  printf '\n=== %s: SKIPPED, %s\n' "$1" "$2"
+  printf '%s\t%s\t0\t%s\tnot run: %s\n' "$result" "$1" "$failed" "$2" >> "$STEPS"
+}
+
+# Tests that passed and that failed, from what cargo test, nextest and the Codex rig print.
+count() {
+  sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
+    /^ *Summary \[.*tests? run:/ || /^test result:/ || /^[0-9]+ passed, [0-9]+ failed/ {
+      line = $0
+      if (match(line, /[0-9]+ passed/)) passed += substr(line, RSTART, RLENGTH)
+      if (match(line, /[0-9]+ failed/)) failed += substr(line, RSTART, RLENGTH)
+      if (match(line, /[0-9]+ timed out/)) failed += substr(line, RSTART, RLENGTH)
+    }
+    END { print passed + 0, failed + 0 }'
+}
+
+finish() {
+  [ "${STEPS_OWNER:-}" = $$ ] || { ! grep -q '^FAILED' "$STEPS"; return; }
+  printf '\n=== Summary\n'
+  awk -F'\t' '
+    { tests = $3 + $4 ? $3 " passed, " $4 " failed" : ""
+      printf "%-8s %-52s %-24s %s\n", $1, $2, tests, $5
+      passed += $3; failed += $4 }
+    END { printf "\n%d passed, %d failed\n", passed, failed }' "$STEPS"
+  ! grep -q '^FAILED' "$STEPS"
+}
