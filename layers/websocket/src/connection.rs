@@ -95,7 +95,7 @@ where
                 Incoming::Text(text) => {
                     // Boxed, so that an idle connection takes no room for what an answer needs.
                     Box::pin(self.answer(&mut socket, text)).await?;
-                    socket = socket.shrink().await;
+                    socket = Box::pin(socket.shrink()).await;
                     continue;
                 }
                 Incoming::Binary => {

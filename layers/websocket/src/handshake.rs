@@ -1,5 +1,6 @@
 //! The handshake: who gets a WebSocket, who does not, and what is taken from it for the requests.
 
+use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{
@@ -100,6 +101,27 @@ const NOT_INWARD: [HeaderName; 11] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// The same headers in memory of their own: as they come they are slices of the buffer that the
+/// server has read the handshake into, and would keep it for as long as the connection lasts.
+fn own_values(headers: &HeaderMap) -> HeaderMap {
+    let text: Bytes = headers.values().flat_map(|value| value.as_bytes()).copied().collect();
+    let mut own = HeaderMap::with_capacity(headers.keys_len());
+    let mut start = 0;
+    for (name, value) in headers {
+        let end = start + value.len();
+        let mut copy = HeaderValue::from_maybe_shared(text.slice(start..end)).unwrap_or_else(|_| value.clone());
+        copy.set_sensitive(value.is_sensitive());
+        own.append(name, copy);
+        start = end;
+    }
+    own
+}
+
+/// The same for the URI.
+fn own_uri(uri: &Uri) -> Uri {
+    uri.to_string().parse().unwrap_or_else(|_| uri.clone())
+}
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The head of the requests that the frames of a connection become.
@@ -128,7 +150,7 @@ impl RequestHead {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         extensions.remove::<OnUpgrade>();
-        Self { uri, headers, extensions }
+        Self { uri: own_uri(&uri), headers: own_values(&headers), extensions }
     }
 
     /// The request number `number` of the connection. If the handshake has an `x-request-id`, each

@@ -81,7 +81,8 @@ impl Close {
 }
 
 pub(crate) struct Socket<T> {
-    websocket: WebSocketStream<Counted<T>>,
+    /// Boxed, since the socket moves from one future into the next, each of which has room for it.
+    websocket: Box<WebSocketStream<Counted<T>>>,
     /// The bytes of all messages that came, each in one frame.
     received: u64,
     /// Frames that came while others were being answered.
@@ -101,8 +102,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             .write_buffer_size(WRITE_TOGETHER)
             .max_message_size(Some(config.max_frame))
             .max_frame_size(Some(config.max_frame));
+        let websocket = WebSocketStream::from_raw_socket(Counted::new(io), Role::Server, Some(limits)).await;
         Self {
-            websocket: WebSocketStream::from_raw_socket(Counted::new(io), Role::Server, Some(limits)).await,
+            websocket: Box::new(websocket),
             received: 0,
             queue: VecDeque::new(),
             queued: 0,
@@ -123,7 +125,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         if self.received == self.websocket.get_ref().read() && !self.ended {
             let limits = *self.websocket.get_config();
             let io = self.websocket.into_inner();
-            self.websocket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await;
+            let renewed = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await;
+            self.websocket = Box::new(renewed);
         }
         self
     }
@@ -163,7 +166,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// what follows, or when there is nothing else to do.
     pub(crate) async fn send(&mut self, text: Bytes) -> Result<(), Gone> {
         let text = utf8(text);
-        poll_fn(|cx| match Pin::new(&mut self.websocket).poll_ready(cx) {
+        poll_fn(|cx| match Pin::new(&mut *self.websocket).poll_ready(cx) {
             Poll::Ready(ready) => Poll::Ready(ready.map_err(gone)),
             Poll::Pending => {
                 self.poll_attend(cx)?;
@@ -171,12 +174,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             }
         })
         .await?;
-        Pin::new(&mut self.websocket).start_send(Message::Text(text)).map_err(gone)
+        Pin::new(&mut *self.websocket).start_send(Message::Text(text)).map_err(gone)
     }
 
     /// Sends what waits to be sent.
     pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
-        poll_fn(|cx| match Pin::new(&mut self.websocket).poll_flush(cx) {
+        poll_fn(|cx| match Pin::new(&mut *self.websocket).poll_flush(cx) {
             Poll::Ready(done) => Poll::Ready(done.map_err(gone)),
             Poll::Pending => {
                 self.poll_attend(cx)?;
@@ -190,9 +193,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     pub(crate) async fn close(mut self, why: Close) {
         let frame = CloseFrame { code: why.code(), reason: Utf8Bytes::default() };
         let goodbye = async {
-            poll_fn(|cx| Pin::new(&mut self.websocket).poll_ready(cx)).await?;
-            Pin::new(&mut self.websocket).start_send(Message::Close(Some(frame)))?;
-            poll_fn(|cx| Pin::new(&mut self.websocket).poll_flush(cx)).await
+            poll_fn(|cx| Pin::new(&mut *self.websocket).poll_ready(cx)).await?;
+            Pin::new(&mut *self.websocket).start_send(Message::Close(Some(frame)))?;
+            poll_fn(|cx| Pin::new(&mut *self.websocket).poll_flush(cx)).await
         };
         if !matches!(timeout(CLOSING, goodbye).await, Ok(Ok(()))) {
             return;
@@ -207,14 +210,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             return;
         }
         let heard =
-            async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut self.websocket).poll_next(cx)).await {} };
+            async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut *self.websocket).poll_next(cx)).await {} };
         let _ = timeout(CLOSING, heard).await;
     }
 
     /// Reads ahead and writes what waits. Ready only if the client is gone.
     fn poll_attend(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
         self.poll_receive(cx)?;
-        match Pin::new(&mut self.websocket).poll_flush(cx) {
+        match Pin::new(&mut *self.websocket).poll_flush(cx) {
             Poll::Ready(Err(error)) => return Err(gone(error)),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
@@ -232,7 +235,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Takes what has come, as far as there is room for it.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
         while !self.ended && !self.is_full() {
-            let Poll::Ready(message) = Pin::new(&mut self.websocket).poll_next(cx) else { break };
+            let Poll::Ready(message) = Pin::new(&mut *self.websocket).poll_next(cx) else { break };
             if let Some(Ok(message)) = &message {
                 self.received += on_the_wire(message.len());
             }
@@ -257,7 +260,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
 
     /// The client has said goodbye: the library has an answer to it ready.
     fn left(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
-        let _ = Pin::new(&mut self.websocket).poll_flush(cx);
+        let _ = Pin::new(&mut *self.websocket).poll_flush(cx);
         Err(Gone)
     }
 
@@ -269,12 +272,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Box::pin(probe)
         });
         while probe.poll_tick(cx).is_ready() {
-            match Pin::new(&mut self.websocket).poll_ready(cx) {
+            match Pin::new(&mut *self.websocket).poll_ready(cx) {
                 Poll::Pending => continue,
                 Poll::Ready(ready) => ready.map_err(gone)?,
             }
-            Pin::new(&mut self.websocket).start_send(Message::Ping(Bytes::new())).map_err(gone)?;
-            if let Poll::Ready(sent) = Pin::new(&mut self.websocket).poll_flush(cx) {
+            Pin::new(&mut *self.websocket).start_send(Message::Ping(Bytes::new())).map_err(gone)?;
+            if let Poll::Ready(sent) = Pin::new(&mut *self.websocket).poll_flush(cx) {
                 sent.map_err(gone)?;
             }
         }

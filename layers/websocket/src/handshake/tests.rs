@@ -33,3 +33,21 @@ fn extensions_go_along_but_not_the_connection() {
         assert_eq!(request.method(), Method::POST);
     }
 }
+
+#[test]
+fn headers_keep_their_order_their_repeats_and_their_secrets() {
+    let mut handshake = Request::get("/v1/responses").body(()).unwrap();
+    for (name, value) in [("x-a", "1"), ("x-b", ""), ("x-a", "\u{e9}"), ("cookie", "c=d")] {
+        handshake.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    let mut secret = HeaderValue::from_static("Bearer key");
+    secret.set_sensitive(true);
+    handshake.headers_mut().insert("authorization", secret);
+    let mut expected = handshake.headers().clone();
+    expected.insert("content-type", HeaderValue::from_static("application/json"));
+    expected.insert("accept", HeaderValue::from_static("text/event-stream"));
+    let head = RequestHead::new(handshake.into_parts().0);
+    assert_eq!(head.headers, expected);
+    assert!(head.headers["authorization"].is_sensitive());
+    assert!(!head.headers["cookie"].is_sensitive());
+}
