@@ -18,6 +18,10 @@ pub(crate) struct Failure {
     pub(crate) message: String,
 }
 
+/// Codes that say by themselves that it is no use to try again.
+const FATAL: [&str; 5] =
+    [OVERFLOW, "insufficient_quota", "invalid_prompt", "usage_not_included", "server_is_overloaded"];
+
 impl Failure {
     /// Something that may go better next time. Clients try again.
     pub(crate) fn server(message: impl Into<String>) -> Self {
@@ -26,23 +30,25 @@ impl Failure {
 
     /// What the upstream answered instead of a stream that has been opened already.
     ///
-    /// Codes that Codex 0.169 knows decide whether it tries again: not after `invalid_prompt`,
-    /// after `rate_limit_exceeded` when the message says.
+    /// The code decides whether Codex 0.169 tries again: not after `invalid_prompt`, and after
+    /// `rate_limit_exceeded` when the message says.
     pub(crate) fn of_status(status: StatusCode, error: &Object, retry_after: Option<&str>) -> Self {
         let message = error.get_str("message").unwrap_or_default().into_owned();
         let code = error.get_str("code").filter(|code| code.parse::<u16>().is_err());
-        match (status.as_u16(), code) {
-            (_, Some(code)) if code == OVERFLOW => Self { code: OVERFLOW.into(), message },
-            (429, _) => {
+        let failure = |code: &'static str| Self { code: code.into(), message: message.clone() };
+        if let Some(code) = code.as_deref().and_then(|code| FATAL.iter().find(|known| **known == code)) {
+            return failure(code);
+        }
+        match status.as_u16() {
+            429 => {
                 let wait = retry_after.and_then(|seconds| seconds.parse::<u32>().ok());
                 let wait = wait.filter(|_| !message.contains("try again in"));
                 let wait = wait.map(|seconds| format!(" Please try again in {seconds}s.")).unwrap_or_default();
                 Self { code: "rate_limit_exceeded".into(), message: message + &wait }
             }
-            (_, Some(code)) => Self { code: code.into_owned().into(), message },
-            (401 | 403 | 408, None) => Self::server(message),
-            (400..=499, None) => Self { code: "invalid_prompt".into(), message },
-            _ => Self::server(message),
+            401 | 403 | 408 => failure("server_error"),
+            400..=499 => failure("invalid_prompt"),
+            _ => Self { code: code.map_or("server_error".into(), |code| code.into_owned().into()), message },
         }
     }
 

@@ -7,6 +7,9 @@ mod pulse;
 mod terminal;
 mod whitespace;
 
+#[cfg(test)]
+mod tests;
+
 use std::task::{Context, Poll};
 
 use tower_responses_core::{

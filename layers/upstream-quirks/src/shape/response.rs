@@ -47,7 +47,8 @@ const MEMBERS: &[(&str, Default)] = &[
     ("prompt_cache_key", OrNull("null")),
 ];
 
-/// Members that a response repeats from its request.
+/// Members that a response repeats from its request. Not `store`: that nobody says that it was
+/// stored is no reason to say so.
 const ECHOED: &[&str] = &[
     "model",
     "instructions",
@@ -57,7 +58,6 @@ const ECHOED: &[&str] = &[
     "parallel_tool_calls",
     "previous_response_id",
     "reasoning",
-    "store",
     "temperature",
     "text",
     "tool_choice",

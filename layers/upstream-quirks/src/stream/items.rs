@@ -37,6 +37,8 @@ pub(super) struct Item {
 pub(super) enum ItemState {
     Open,
     Done,
+    /// Done, and too large to be kept.
+    Lost,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +112,10 @@ impl Items {
         (self.open == 1).then_some(self.current)
     }
 
+    pub(super) fn all_done(&self) -> bool {
+        self.open == 0
+    }
+
     pub(super) fn add(&mut self, index: i64, id: String, item: &Value) -> usize {
         let text = self.copy(&item.text());
         let class = Class::of_item(item);
@@ -128,20 +134,22 @@ impl Items {
         self.current
     }
 
-    /// Ends an item; what it was when it ended is kept.
+    /// Ends an item; what it was when it ended is kept, if there is room.
     pub(super) fn end(&mut self, at: usize, item: &Value) {
+        let ended = &mut self.items[at];
+        let was_open = ended.state == ItemState::Open;
+        let parts: usize = std::mem::take(&mut ended.parts).iter().map(|part| part.so_far.len()).sum();
+        self.held -= parts + std::mem::take(&mut ended.arguments).len();
         let text = self.copy(&item.text());
         let ended = &mut self.items[at];
-        self.held -=
-            ended.text.len() + ended.arguments.len() + ended.parts.iter().map(|part| part.so_far.len()).sum::<usize>();
-        ended.parts = Vec::new();
-        ended.arguments = BytesMut::new();
-        ended.text = text;
-        if ended.state == ItemState::Open {
+        ended.state = if text.is_empty() { ItemState::Lost } else { ItemState::Done };
+        if !text.is_empty() {
+            self.held -= std::mem::replace(&mut ended.text, text).len();
+        }
+        if was_open {
             self.open -= 1;
             self.current = self.items.iter().rposition(|item| item.state == ItemState::Open).unwrap_or(0);
         }
-        self.items[at].state = ItemState::Done;
     }
 
     /// Forgets the last item.

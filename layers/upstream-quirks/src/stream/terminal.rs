@@ -27,7 +27,11 @@ impl Stream {
         if let Opened::Us(id) = &self.opened {
             response.set("id", id.as_str());
         }
-        let status = self.status(event.kind(), &response);
+        let status = Self::status(event.kind(), &response);
+        if self.tally.on(Fix::ItemStatus) && response.get_str("status").as_deref() != Some(status) {
+            response.set("status", status);
+            self.tally.count(Fix::ItemStatus);
+        }
         self.finish_items(status, &mut response, next);
         if status == "incomplete" && self.tally.on(Fix::IncompleteStatus) {
             shape::mark_incomplete(&mut response, &mut self.tally);
@@ -55,19 +59,18 @@ impl Stream {
         self.ended = true;
     }
 
-    /// How the response ended: its own word counts, where it is one.
-    fn status(&self, kind: &str, response: &Object) -> &'static str {
-        let named = kind.strip_prefix("response.").unwrap_or_default().to_owned();
+    /// How the response ended: what the event's name says, and what the response says of itself
+    /// where the name promises more.
+    fn status(kind: &str, response: &Object) -> &'static str {
         let own = response.get_str("status").unwrap_or_default();
-        let of = |status: &str| {
-            ["incomplete", "failed", "cancelled", "completed"].into_iter().find(|known| *known == status)
-        };
-        of(&own).or_else(|| of(&named)).unwrap_or("completed")
+        let named = kind.strip_prefix("response.").unwrap_or_default();
+        let of = |status: &str| ["incomplete", "failed", "cancelled"].into_iter().find(|known| *known == status);
+        of(named).or_else(|| of(&own)).unwrap_or("completed")
     }
 
     /// Makes the items of the stream and those of the final object the same.
     fn finish_items(&mut self, status: &str, response: &mut Object, next: &mut Events) {
-        if self.tally.on(Fix::WhitespaceMessage) {
+        if self.shift != 0 {
             shape::drop_whitespace(response, &mut self.tally);
         }
         if self.tally.on(Fix::MissingItemEvents) {

@@ -55,7 +55,9 @@ impl Stream {
     pub(super) fn settle_blank(&mut self, next_is_call: Option<bool>, next: &mut Events) {
         let Some(blank) = &self.blank else { return };
         let after_call = blank.at.checked_sub(1).is_some_and(|at| self.items.get(at).is_call());
-        if next_is_call == Some(true) || after_call {
+        // What is still written may yet be more, and what is written beside it has its place.
+        let alone = self.items.all_done();
+        if alone && (next_is_call == Some(true) || after_call) {
             self.tally.count(Fix::WhitespaceMessage);
             self.drop_blank(next);
             self.shift += 1;

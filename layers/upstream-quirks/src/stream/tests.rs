@@ -1,0 +1,223 @@
+#![allow(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+use tokio::time::{Instant, advance};
+use tower_responses_core::ResponseBody;
+use tower_responses_testing::{ScriptedBody, body_text, parse_sse};
+
+use super::*;
+use crate::Fixes;
+
+fn quirks() -> Quirks {
+    Quirks::new(Profile::Vllm)
+}
+
+fn stream(quirks: &Quirks) -> Stream {
+    Stream::new(quirks, Tally::new(quirks.fixes), Echo::default())
+}
+
+fn fixture(name: &str) -> Bytes {
+    let path = format!("{}/tests/fixtures/{name}.http", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read(path).unwrap();
+    let head = text.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    Bytes::from(text).slice(head + 4..)
+}
+
+/// The fixtures whose body is not chunked.
+const PLAIN: [&str; 24] = [
+    "good-text",
+    "good-call",
+    "cut-in-call",
+    "cut-in-text",
+    "cut-in-reasoning",
+    "cut-in-event",
+    "garbage",
+    "error-event",
+    "error-untyped",
+    "failed-overflow",
+    "no-created",
+    "done-marker",
+    "no-added",
+    "no-done",
+    "call-without-events",
+    "call-without-added",
+    "empty-final-output",
+    "ids-differ",
+    "numbers-minus-one",
+    "number-missing-at-end",
+    "whitespace-message",
+    "status-null-stream",
+    "no-arrays",
+    "usage-empty-details",
+];
+
+fn events(text: &str) -> Vec<Json> {
+    // What is made here has ids and times of its own.
+    fn fix(value: &mut Json) {
+        match value {
+            Json::Object(members) => {
+                members.retain(|name, _| !matches!(name.as_str(), "created_at" | "completed_at"));
+                members.values_mut().for_each(fix);
+            }
+            Json::Array(values) => values.iter_mut().for_each(fix),
+            Json::String(text) if text.len() > 30 => *text = "…".to_owned(),
+            _ => {}
+        }
+    }
+    let mut events = parse_sse(text);
+    events.iter_mut().for_each(fix);
+    events
+}
+
+#[tokio::test]
+async fn chunks_do_not_matter() {
+    for name in PLAIN {
+        let body = fixture(name);
+        let mut expected = None;
+        for size in [body.len().max(1), 1, 2, 3, 7, 64, 500, 1021] {
+            let script = ScriptedBody::new().chunks_of(body.clone(), size);
+            let body = ResponseBody::new(script).with_filter(Box::new(stream(&quirks())), 1 << 20);
+            let seen = events(&body_text(body).await);
+            assert_eq!(*expected.get_or_insert_with(|| seen.clone()), seen, "{name} in chunks of {size}");
+        }
+    }
+}
+
+/// Wherever a stream is cut, the client is told, and no call is done that was not.
+#[tokio::test]
+async fn a_cut_anywhere_is_told() {
+    for name in ["good-text", "good-call", "whitespace-message", "no-arrays"] {
+        let body = fixture(name);
+        let end = body.len() - 2;
+        for cut in (0..end).step_by(11) {
+            let script = ScriptedBody::new().data(body.slice(..cut)).error(std::io::ErrorKind::ConnectionReset);
+            let stream = ResponseBody::new(script).with_filter(Box::new(stream(&quirks())), 1 << 20);
+            let seen = parse_sse(&body_text(stream).await);
+            let last = seen.last().unwrap();
+            if last["type"] == "response.completed" {
+                assert!(body[..cut].ends_with(b"}"), "{name} cut at {cut} of {end}: the event was whole");
+                continue;
+            }
+            assert_eq!(last["type"], "response.failed", "{name} cut at {cut}");
+            assert_eq!(seen[0]["type"], "response.created");
+            for (at, event) in seen.iter().enumerate() {
+                assert_eq!(event["sequence_number"], at, "{name} cut at {cut}: {event}");
+                if event["type"] == "response.output_item.done" {
+                    let item = &last["response"]["output"][at_index(event)];
+                    assert_eq!(event["item"], *item, "{name} cut at {cut}");
+                    assert!(item["arguments"].is_null() || item["arguments"] == "{\"cmd\":\"ls\"}");
+                }
+            }
+        }
+    }
+}
+
+fn at_index(event: &Json) -> usize {
+    usize::try_from(event["output_index"].as_u64().unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_filled() {
+    let begun = Instant::now();
+    let created = r#"data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","status":"in_progress","output":[],"instructions":"x"}}"#;
+    let script = ScriptedBody::new().data(format!("{created}\n\n: ping\n\n")).hang();
+    let mut body = ResponseBody::new(script).with_filter(Box::new(stream(&quirks())), 1 << 20);
+    let mut beats = 0;
+    while beats < 3 {
+        let frame = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+        for event in parse_sse(std::str::from_utf8(&frame).unwrap()) {
+            if event["type"] == "response.in_progress" {
+                beats += 1;
+                assert_eq!(event["sequence_number"], beats);
+                assert_eq!(event["response"]["id"], "resp_1");
+                assert_eq!(begun.elapsed().as_secs(), 15 * beats);
+            }
+        }
+    }
+}
+
+/// An event moves the next beat; the timer itself is set once for each silence.
+#[tokio::test(start_paused = true)]
+async fn an_event_moves_the_beat() {
+    let mut pulse = Pulse::new(Duration::from_secs(10), Duration::ZERO);
+    for _ in 0..5 {
+        pulse.feel();
+        assert!(std::future::poll_fn(|cx| Poll::Ready(pulse.poll_silence(cx))).await.is_pending());
+        advance(Duration::from_secs(6)).await;
+    }
+    let begun = Instant::now();
+    std::future::poll_fn(|cx| pulse.poll_silence(cx)).await;
+    assert_eq!(begun.elapsed().as_secs(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_an_event_is_opened_by_the_first_beat() {
+    let script = ScriptedBody::new().hang();
+    let mut body = ResponseBody::new(script).with_filter(Box::new(stream(&quirks())), 1 << 20);
+    let begun = Instant::now();
+    let frame = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 15);
+    assert_eq!(parse_sse(std::str::from_utf8(&frame).unwrap())[0]["type"], "response.created");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_end_the_upstream_is_waited_for_no_longer_than_said() {
+    let begun = Instant::now();
+    let script = ScriptedBody::new().data(fixture("good-text")).hang();
+    let watch = script.watch();
+    let body = ResponseBody::new(script).with_filter(Box::new(stream(&quirks())), 1 << 20);
+    assert_eq!(events(&body_text(body).await).last().unwrap()["type"], "response.completed");
+    assert_eq!(begun.elapsed(), Duration::from_millis(5));
+    assert!(watch.is_dropped());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_the_upstream_with_it() {
+    let script = ScriptedBody::new().data(fixture("cut-in-text")).hang();
+    let watch = script.watch();
+    let mut body = ResponseBody::new(script).with_filter(Box::new(stream(&quirks())), 1 << 20);
+    http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap();
+    drop(body);
+    assert!(watch.is_dropped());
+}
+
+/// The text of open items is kept, but not without end.
+#[tokio::test]
+async fn what_is_kept_is_bounded() {
+    let mut stream = stream(&quirks());
+    let mut next = Events::default();
+    let mut push = |value: Json| stream.event(Event::from_text(format!("data: {value}\n\n").into()), &mut next);
+    push(json!({"type": "response.created", "sequence_number": 0, "response": {"id": "r", "output": []}}));
+    push(json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0,
+        "item": {"type": "message", "id": "m", "role": "assistant", "status": "in_progress", "content": []}}));
+    let delta = "x".repeat(10_000);
+    for number in 2..300 {
+        push(json!({"type": "response.output_text.delta", "sequence_number": number, "output_index": 0,
+            "content_index": 0, "item_id": "m", "logprobs": [], "delta": delta}));
+    }
+    drop(push);
+    next.drain().for_each(drop);
+    assert!(matches!(stream.end(StreamEnd::Clean, &mut next), StreamEnd::Clean));
+    let failed = next.drain().last().unwrap();
+    let length = failed.into_text().len();
+    assert!((1_000_000..1_100_000).contains(&length), "{length}");
+}
+
+#[test]
+fn without_fixes_nothing_changes() {
+    let mut quirks = quirks();
+    quirks.fixes = Fixes::NONE;
+    for name in PLAIN {
+        let mut stream = stream(&quirks);
+        let mut splitter = tower_responses_core::sse::Splitter::new(1 << 20);
+        let mut next = Events::default();
+        splitter.push(fixture(name));
+        while let Some(Ok(text)) = splitter.next() {
+            stream.event(Event::from_text(text.clone()), &mut next);
+            assert!(next.drain().map(Event::into_text).eq([text]), "{name}");
+        }
+    }
+}
