@@ -8,17 +8,20 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/steps.sh
 
-packages() {
-  cargo metadata --no-deps --format-version 1 |
-    grep -o '"name":"tower-responses[a-z-]*","version"' | cut -d'"' -f4 | sort -u
-}
-
+# Features unify in a workspace, so each crate is checked by itself too: without features, with each
+# one of them, and as it comes.
 each_alone() {
-  local package
-  for package in $(packages); do
-    echo "cargo check -p $package"
-    cargo check --quiet --package "$package"
-  done
+  cargo metadata --no-deps --format-version 1 | python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    for feature in [None, "", *sorted(set(package["features"]) - {"default"})]:
+        if feature != "" or "default" in package["features"]:
+            print("-p", package["name"], "" if feature is None else "--no-default-features --features=" + feature)' |
+    while read -r flags; do
+      echo "cargo check $flags"
+      # shellcheck disable=SC2086
+      cargo check --quiet $flags
+    done
 }
 
 workspace_tests() {

@@ -16,16 +16,21 @@ fi
 export STEPS
 
 step() {
-  local name=$1 log start passed failed
+  local name=$1 log start result passed failed ignored
   shift
   log=$(mktemp)
   start=$SECONDS
   printf '\n=== %s\n' "$name"
-  if "$@" > >(tee "$log") 2>&1; then result=ok; else result=FAILED; fi
-  wait $! 2>/dev/null || true   # for tee
-  read -r passed failed < <(count "$log")
+  # Not in an `if`: there, a function would go on after an error.
+  set +e
+  (set -e; "$@") 2>&1 | tee "$log"
+  result=${PIPESTATUS[0]}
+  set -e
+  [ "$result" = 0 ] && result=ok || result=FAILED
+  read -r passed failed ignored < <(count "$log")
   [ "$result" = ok ] || [ "$failed" -gt 0 ] || failed=1
-  printf '%s\t%s\t%s\t%s\t%s s\n' "$result" "$name" "$passed" "$failed" $((SECONDS - start)) >> "$STEPS"
+  printf '%s\t%s\t%s\t%s\t%s s%s\n' "$result" "$name" "$passed" "$failed" $((SECONDS - start)) \
+    "$([ "$ignored" = 0 ] || echo ", $ignored tests ignored or skipped")" >> "$STEPS"
   rm -f "$log"
 }
 
@@ -44,8 +49,9 @@ count() {
       if (match(line, /[0-9]+ passed/)) passed += substr(line, RSTART, RLENGTH)
       if (match(line, /[0-9]+ failed/)) failed += substr(line, RSTART, RLENGTH)
       if (match(line, /[0-9]+ timed out/)) failed += substr(line, RSTART, RLENGTH)
+      if (match(line, /[0-9]+ (skipped|ignored)/)) ignored += substr(line, RSTART, RLENGTH)
     }
-    END { print passed + 0, failed + 0 }'
+    END { print passed + 0, failed + 0, ignored + 0 }'
 }
 
 finish() {

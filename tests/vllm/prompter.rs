@@ -104,11 +104,12 @@ fn make_it_say(request: &mut Value, say: &Say) {
     let text = match say {
         Say::Text(text) => text.clone(),
         Say::Call(names, arguments) => {
-            let call = json!({"name": declared(request, names), "arguments": arguments});
-            format!("<tool_call>\n{call}\n</tool_call>")
+            // vLLM's parser wants the name first.
+            let name = json!(declared(request, names));
+            format!("<tool_call>\n{{\"name\": {name}, \"arguments\": {arguments}}}\n</tool_call>")
         }
     };
-    for tool in request["tools"].as_array_mut().into_iter().flatten() {
+    for tool in request.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten() {
         tool["strict"] = json!(false);
     }
     let request = request.as_object_mut().unwrap();

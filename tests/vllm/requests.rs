@@ -18,7 +18,7 @@ async fn ask_both(request: &Value, say: &[Say]) -> [(u16, String); 2] {
     let prompter = Prompter::start([say, say].concat()).await;
     let dir = TempDir::new();
     let store = format!("sqlite:{}", dir.0.join("responses.db").display());
-    let gateway = Gateway::start(&["--upstream", &prompter.url, "--store", &store]);
+    let gateway = Gateway::start_with(&["--upstream", &prompter.url, "--store", &store], &[("RUST_LOG", "error")]);
     let through = post(&gateway.url, request).await;
     [through, post(&prompter.url, request).await]
 }
