@@ -2,6 +2,8 @@
 #![cfg(feature = "gateway")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod support;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -17,10 +19,8 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
+use support::Gateway;
+use tokio::process::Command;
 
 // ------------------------------------------------------------------ upstreams
 
@@ -384,25 +384,14 @@ async fn a_model_that_is_not_listed_is_in_the_catalog_all_the_same() {
     assert!(errors.contains("gpt-5"), "{errors}");
 }
 
-/// A gateway that runs.
-async fn serve(upstream: &str) -> (Child, String) {
-    let mut command = program();
-    command
-        .args(["serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--store", "memory"])
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap().unwrap();
-    (child, line.strip_prefix("listening on ").unwrap().to_owned())
-}
-
 /// Where `CODEX_BIN` names it: the real Codex, through the real gateway.
 #[tokio::test]
 async fn the_real_codex_answers_through_the_gateway() {
     let Ok(real) = std::env::var("CODEX_BIN") else { return eprintln!("skipped: CODEX_BIN is not set") };
     let home = folder("real");
-    let (_gateway, url) = serve(&start(Lacks::AllButFunctions).await).await;
-    let mut command = codex(&url, &home);
+    let upstream = start(Lacks::AllButFunctions).await;
+    let gateway = Gateway::start(&["--upstream", &upstream, "--store", "memory"]);
+    let mut command = codex(&gateway.url, &home);
     command.args(["--", "exec", "--skip-git-repo-check", "-s", "read-only", "hello"]).env("CODEX_BIN", real);
     let (code, said, errors) = run(&mut command).await;
     assert_eq!((code, said.trim()), (0, "ok"), "{errors}");
