@@ -8,6 +8,9 @@ mod tests;
 /// The member that carries the free text of a custom call through a function's arguments.
 const INPUT: &str = "input";
 
+/// What JSON takes for space.
+const SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
+
 /// More space than this before the first character is taken for text.
 const MAX_SPACE: usize = 4096;
 
@@ -190,7 +193,7 @@ impl InputDecoder {
 }
 
 fn space(text: &str) -> usize {
-    text.len() - text.trim_start_matches([' ', '\n', '\r', '\t']).len()
+    text.len() - text.trim_start_matches(SPACE).len()
 }
 
 /// The input of a custom call, and how its arguments carried it.
@@ -276,7 +279,7 @@ pub fn decode_cut_input(arguments: &str) -> Option<String> {
 
 /// What the JSON string that is all of `text` says.
 pub(crate) fn unquote(text: &str) -> Option<String> {
-    let inside = text.trim().strip_prefix('"')?;
+    let inside = text.trim_matches(SPACE).strip_prefix('"')?;
     let mut decoded = String::with_capacity(inside.len());
     let end = StringDecoder::default().push(inside, &mut decoded)?;
     (end == inside.len()).then_some(decoded)

@@ -45,6 +45,7 @@ impl Item<'_> {
 
     fn function_call(&self, value: &mut Value) {
         let tool = called_tool(self.map, value);
+        self.count_name(value);
         let Some(item) = value.as_object_mut() else { return };
         if let Some(told) = self.told
             && is_blank(item.get("arguments"))
@@ -156,6 +157,22 @@ impl Item<'_> {
         }
         if !has_text(item, "status") {
             item.set("status", if self.stage == Stage::Added { "in_progress" } else { "completed" });
+        }
+    }
+
+    /// Counts calls by names that the upstream was not given.
+    fn count_name(&self, item: &Value) {
+        let Some(name) = item.member_str("name").filter(|_| self.stage == Stage::Done && !self.map.is_empty()) else {
+            return;
+        };
+        match self.map.resolve(&name) {
+            Some((upstream_name, _)) if upstream_name == name => {}
+            Some(_) => metrics::counter!("tower_responses_call_names_repaired_total").increment(1),
+            None if item.member_str("namespace").is_some_and(|namespace| !namespace.is_empty()) => {}
+            None => {
+                metrics::counter!("tower_responses_unknown_calls_total").increment(1);
+                tracing::debug!("the model called a tool that nobody declared");
+            }
         }
     }
 
