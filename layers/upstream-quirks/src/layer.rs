@@ -63,7 +63,9 @@ impl UpstreamQuirksLayer {
     }
 
     /// How long the upstream may take to end its body after the terminal event before its
-    /// connection is given up. Default 5 ms.
+    /// connection is given up. Default 20 ms; a vLLM takes less than
+    /// one, and a client that waits for the end of its body waits no longer than the upstream
+    /// takes.
     #[must_use]
     pub fn with_linger(mut self, linger: Duration) -> Self {
         self.quirks.linger = linger;

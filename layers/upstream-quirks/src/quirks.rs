@@ -20,14 +20,14 @@ pub struct Quirks {
 }
 
 impl Quirks {
-    /// The fixes of `profile`, a heartbeat after 15 seconds, 5 milliseconds for the upstream to
+    /// The fixes of `profile`, a heartbeat after 15 seconds, 20 milliseconds for the upstream to
     /// end its body, and no key of our own.
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
             fixes: profile.fixes(),
             heartbeat: Duration::from_secs(15),
-            linger: Duration::from_millis(5),
+            linger: Duration::from_millis(20),
             gateway_key: false,
         }
     }

@@ -202,43 +202,43 @@ fn time() -> Vec<Case> {
             assert_eq!(seen.last()["type"], "response.completed");
         })
         .configure(beat)
-        .pause("event: response.output_text.done", 150),
+        .pause("event: response.output_text.done", 400),
         Case::new(Fix::EarlyStream, "good-text", |seen| {
-            assert!(seen.head_after < Duration::from_millis(120), "{:?}", seen.head_after);
+            assert!(seen.head_after < Duration::from_millis(300), "{:?}", seen.head_after);
             assert_eq!(seen.kinds()[0], "response.created");
             assert_eq!(seen.of("response.created").len(), 1);
             assert_eq!(seen.last()["type"], "response.completed");
             assert_eq!(output(seen)[0]["content"][0]["text"], "Hello there");
         })
         .configure(early)
-        .pause("HTTP/1.1", 150),
+        .pause("HTTP/1.1", 400),
         Case::new(Fix::EarlyStream, "vllm-context-overflow", |seen| failed(seen, "context_length_exceeded"))
             .configure(early)
-            .pause("HTTP/1.1", 150),
+            .pause("HTTP/1.1", 400),
         Case::new(Fix::EarlyStream, "rate-limit", |seen| {
             failed(seen, "rate_limit_exceeded");
             let message = seen.last()["response"]["error"]["message"].as_str().unwrap().to_owned();
             assert!(message.contains("try again in 3s"), "{message}");
         })
         .configure(early)
-        .pause("HTTP/1.1", 150),
+        .pause("HTTP/1.1", 400),
         Case::new(Fix::EarlyStream, "vllm-unknown-model", |seen| failed(seen, "invalid_prompt"))
             .configure(early)
-            .pause("HTTP/1.1", 150),
+            .pause("HTTP/1.1", 400),
         Case::new(Fix::EarlyStream, "bad-gateway-html", |seen| failed(seen, "server_error"))
             .configure(early)
-            .pause("HTTP/1.1", 150),
+            .pause("HTTP/1.1", 400),
         Case::new(Fix::EarlyStream, "vllm-text", |seen| {
             assert_eq!(seen.of("response.output_text.delta").len(), 1);
-            assert!(seen.head_after < Duration::from_millis(120), "{:?}", seen.head_after);
+            assert!(seen.head_after < Duration::from_millis(300), "{:?}", seen.head_after);
         })
         .configure(early)
-        .pause("HTTP/1.1", 150),
+        .pause("HTTP/1.1", 400),
         Case::new(Fix::Linger, "vllm-text-stream", |seen| {
             assert_eq!(seen.end, Some(Ok(())));
             assert_eq!(seen.last()["type"], "response.completed");
         })
-        .pause("\r\n0\r\n\r\n", 2_000),
+        .pause("\r\n0\r\n\r\n", 3_000),
         Case::new(Fix::MissingCreated, "no-created", |seen| assert_eq!(seen.kinds()[0], "response.created")),
         Case::new(Fix::MissingCreated, "no-created-at-all", |seen| assert_eq!(seen.kinds()[0], "response.created")),
         Case::new(Fix::DoneMarker, "done-marker", |seen| assert!(!seen.text.contains("[DONE]"))),
@@ -246,15 +246,8 @@ fn time() -> Vec<Case> {
 }
 
 fn shapes() -> Vec<Case> {
-    let kinds = |seen: &Seen, expected: &[&str]| {
-        let kinds = seen.kinds();
-        let kinds: Vec<_> = kinds.iter().filter_map(|kind| kind.strip_prefix("response.")).collect();
-        assert_eq!(kinds[2..], *expected);
-    };
-    let _ = kinds;
     vec![
         Case::new(Fix::MissingItemEvents, "no-added", |seen| {
-            assert_eq!(seen.kinds(), crate::rig::Seen::kinds(seen));
             assert_eq!(seen.of("response.output_item.added").len(), 1);
             assert_eq!(seen.of("response.content_part.added").len(), 1);
         }),

@@ -5,5 +5,6 @@
 mod cases;
 mod requests;
 mod rig;
+mod soak;
 mod table;
 mod truth;

@@ -66,17 +66,20 @@ async fn answer(mut connection: TcpStream, script: Script) -> std::io::Result<()
     connection.shutdown().await
 }
 
-/// The body of a request with a `content-length`.
-async fn read_request(connection: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+/// The body of a request with a `content-length`; empty if there is no request any more.
+pub(crate) async fn read_request(connection: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut read = Vec::new();
     loop {
         let mut buffer = [0; 4096];
         let count = connection.read(&mut buffer).await?;
         read.extend_from_slice(&buffer[..count]);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&read[..end]).to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
-        if read.len() >= end + 4 + length.unwrap_or(0) || count == 0 {
+        if read.len() >= end + 4 + length.unwrap_or(0) {
             return Ok(read.split_off(end + 4));
         }
     }
@@ -119,7 +122,7 @@ impl Seen {
 }
 
 /// How long a client waits for the end of a body.
-const PATIENCE: Duration = Duration::from_millis(600);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 pub(crate) fn client() -> Client<HttpConnector, RequestBody> {
     Client::builder(TokioExecutor::new()).build_http()
@@ -136,15 +139,15 @@ pub(crate) async fn exchange(layer: &UpstreamQuirksLayer, upstream: SocketAddr, 
     let request = request.body(Full::from(body.to_string())).unwrap();
     let begun = Instant::now();
     let response = layer.layer(upstream).oneshot(request).await.expect("an answer");
-    see(response, begun).await
+    see(response, begun, PATIENCE).await
 }
 
-/// Reads an answer to its end.
-pub(crate) async fn see(response: Response<ResponseBody>, begun: Instant) -> Seen {
+/// Reads an answer to its end, for as long as the client has patience.
+pub(crate) async fn see(response: Response<ResponseBody>, begun: Instant, patience: Duration) -> Seen {
     let head_after = begun.elapsed();
     let (head, mut body) = response.into_parts();
     let mut text = Vec::new();
-    let patience = Instant::now() + PATIENCE;
+    let patience = Instant::now() + patience;
     let end = loop {
         match timeout_at(patience, body.frame()).await {
             Err(_) => break None,
