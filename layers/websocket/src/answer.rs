@@ -106,7 +106,6 @@ where
         }
         let mut events = response.into_body().into_events(self.config.max_event);
         let outcome = forward(socket, &mut events, Outcome::new(self.config.max_state)).await?;
-        socket.flush().await?;
         socket.attend(tokio::time::timeout(LINGER, drain(events))).await?.ok();
         let ended = if outcome.end() == Some(End::Kept) { Ended::Completed } else { Ended::Failed };
         self.conversation.commit(begun, &outcome);

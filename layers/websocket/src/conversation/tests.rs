@@ -1,5 +1,8 @@
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::HashMap;
+
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -120,4 +123,48 @@ fn output_over_the_limit_is_forgotten_too() {
     }
     conversation.commit(begun, &outcome);
     assert_eq!(conversation.bytes(), 0);
+}
+
+proptest! {
+    /// Against a client that remembers everything itself.
+    #[test]
+    fn any_conversation_is_what_the_client_means(
+        turns in prop::collection::vec((0..12usize, 0..4usize, any::<bool>(), 0..2000usize), 1..40),
+    ) {
+        let mut conversation = Conversation::new(64 << 20);
+        let mut known: HashMap<usize, (Option<usize>, Vec<Json>)> = HashMap::new();
+        for (number, (back, length, fails, tools)) in turns.into_iter().enumerate() {
+            let new: Vec<Json> = (0..length).map(|item| json!({"n": [number, item], "é": null})).collect();
+            // 0 begins anew; what was never answered here lies elsewhere.
+            let previous = (back > 0).then(|| number.wrapping_sub(back));
+            let mut frame = json!({"input": new, "tools": "t".repeat(tools)});
+            if let Some(previous) = previous {
+                frame["previous_response_id"] = json!(format!("r{previous}"));
+            }
+            let (elsewhere, mut whole) = match previous {
+                None => (None, Vec::new()),
+                Some(previous) => known.get(&previous).cloned().unwrap_or((Some(previous), Vec::new())),
+            };
+            let continues = previous.is_some_and(|previous| known.contains_key(&previous));
+            whole.extend(new);
+
+            let mut create = create(&frame);
+            let begun = conversation.begin(&mut create).unwrap();
+            let inward: Json = serde_json::from_slice(&create.request.text()).unwrap();
+            prop_assert_eq!(&inward["input"], &json!(whole));
+            let expected = elsewhere.map(|elsewhere| format!("r{elsewhere}"));
+            prop_assert_eq!(inward.get("previous_response_id").and_then(Json::as_str), expected.as_deref());
+            prop_assert_eq!(&inward["tools"], &frame["tools"]);
+            if fails {
+                continue;
+            }
+            let output = json!([{"o": number}]);
+            conversation.commit(begun, &outcome(&format!("r{number}"), &output));
+            if !continues {
+                known.clear();
+            }
+            whole.extend(output.as_array().unwrap().iter().cloned());
+            known.insert(number, (elsewhere, whole));
+        }
+    }
 }
