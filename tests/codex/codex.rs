@@ -26,13 +26,19 @@ pub(crate) struct Codex {
     config: Config,
     served: String,
     gateway: Option<Vec<String>>,
+    set_up_by_gateway: bool,
 }
 
 impl Codex {
     /// With a model that the upstream serves and that Codex does not know.
     pub(crate) fn new() -> Self {
         let model = word();
-        Self { config: Config { model: model.clone(), ..Config::default() }, served: model, gateway: Some(Vec::new()) }
+        Self {
+            config: Config { model: model.clone(), ..Config::default() },
+            served: model,
+            gateway: Some(Vec::new()),
+            set_up_by_gateway: false,
+        }
     }
 
     /// With a catalog that says this of the model.
@@ -81,6 +87,12 @@ impl Codex {
         self
     }
 
+    /// With the configuration and the catalog that `tower-responses codex` writes.
+    pub(crate) fn set_up_by_gateway(mut self) -> Self {
+        self.set_up_by_gateway = true;
+        self
+    }
+
     /// Codex talks to the upstream itself.
     pub(crate) fn without_gateway(mut self) -> Self {
         self.gateway = None;
@@ -114,10 +126,16 @@ impl Codex {
             Gateway::start_with(&all, &[("RUST_LOG", "error")])
         });
         let url = gateway.as_ref().map_or_else(|| upstream.to_owned(), |gateway| gateway.url.clone());
-        self.config.write(&home, &format!("{url}/v1"));
+        let more = if self.set_up_by_gateway {
+            set_up(&url, &self.config.model, &home).await;
+            self.config.servers_as_arguments()
+        } else {
+            self.config.write(&home, &format!("{url}/v1"));
+            Vec::new()
+        };
 
         let last = folder.join("last_message.txt");
-        let child = command(&codex, &home, &cwd, &last).spawn().unwrap();
+        let child = command(&codex, &home, &cwd, &last).args(more).spawn().unwrap();
         let output = timeout(LIMIT, child.wait_with_output()).await;
         let output =
             output.unwrap_or_else(|_| panic!("Codex did not end within {LIMIT:?}; see {}", folder.display())).unwrap();
@@ -135,6 +153,14 @@ impl Codex {
             folder,
         })
     }
+}
+
+/// Runs `tower-responses codex`.
+async fn set_up(gateway: &str, model: &str, home: &Path) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_tower-responses"));
+    program.args(["codex", "--gateway", gateway, "--model", model, "--out"]).arg(home);
+    let output = program.output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// `codex exec` with nothing of its surroundings but the PATH.

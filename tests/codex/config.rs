@@ -39,6 +39,7 @@ impl Config {
             "check_for_update_on_startup = false".to_owned(),
         ];
         lines.extend(self.top.iter().cloned());
+        lines.extend(self.servers().map(|(name, server)| format!("{name} = {server}")));
         if !self.catalog.is_empty() {
             let path = home.join("catalog.json");
             std::fs::write(&path, json!({"models": self.catalog}).to_string()).unwrap();
@@ -54,11 +55,20 @@ impl Config {
             "stream_max_retries = 1".to_owned(),
         ]);
         lines.extend(self.provider.iter().cloned());
-        for (server, tools) in &self.servers {
+        std::fs::write(home.join("config.toml"), lines.join("\n")).unwrap();
+    }
+
+    /// The servers for the command line of Codex.
+    pub(crate) fn servers_as_arguments(&self) -> Vec<String> {
+        self.servers().flat_map(|(name, server)| ["-c".to_owned(), format!("{name}={server}")]).collect()
+    }
+
+    /// Keys and inline tables.
+    fn servers(&self) -> impl Iterator<Item = (String, String)> {
+        self.servers.iter().map(|(server, tools)| {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/codex/mcp_server.mjs");
             let args: Vec<_> = [script].into_iter().chain(tools.iter().map(String::as_str)).collect();
-            lines.push(format!("[mcp_servers.{server}]\ncommand = \"node\"\nargs = {}", json!(args)));
-        }
-        std::fs::write(home.join("config.toml"), lines.join("\n")).unwrap();
+            (format!("mcp_servers.{server}"), format!("{{ command = \"node\", args = {} }}", json!(args)))
+        })
     }
 }

@@ -18,6 +18,7 @@
     reason = "a test reads what it likes, and fails by panicking"
 )]
 
+mod catalog;
 mod codex;
 mod config;
 mod run;
