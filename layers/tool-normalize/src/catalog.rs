@@ -1,7 +1,7 @@
 //! The functions that the upstream gets to see: read from the request in the order in which they
 //! stand there, so that what comes later changes nothing of what came before.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use tower_responses_core::{
     ApiError, ClientTool, ToolKind,
@@ -95,8 +95,8 @@ impl<'s> Catalog<'s> {
     }
 
     /// The description that the upstream sees of a tool.
-    pub(crate) fn description(&self, tool: usize) -> String {
-        self.tools[tool].function.member_str("description").unwrap_or_default().into_owned()
+    pub(crate) fn description(&self, tool: usize) -> Cow<'_, str> {
+        self.tools[tool].function.member_str("description").unwrap_or_default()
     }
 
     /// Which types of tools were dropped, each once.
@@ -176,7 +176,7 @@ impl<'s> Catalog<'s> {
 
     /// The tool that a client names so.
     pub(crate) fn find(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
-        let of = |kind, namespace| self.exactly(&ClientTool::new(kind, namespace, name));
+        let of = |kind, namespace| self.exactly(kind, namespace, name);
         let alias = if namespace.is_none() { Some(PLAIN_NAMESPACE) } else { None };
         let is_plain = namespace.is_none_or(|namespace| namespace == PLAIN_NAMESPACE);
         // Some clients give plain tools the namespace `functions`, or none to its members.
@@ -188,7 +188,8 @@ impl<'s> Catalog<'s> {
     /// Takes in a declaration: a new tool, or one that is known already.
     fn declare(&mut self, client: ClientTool, declared: &Declaration<'_>, is_deferred: bool) -> usize {
         let is_shown = self.offers && !(is_deferred && self.defers);
-        let known = self.exactly(&client).or_else(|| self.called_before(&client));
+        let known = self.exactly(client.kind(), client.namespace(), client.name());
+        let known = known.or_else(|| self.called_before(&client));
         if let Some(tool) = known {
             self.declare_again(tool, client, declared);
             if is_shown {
@@ -237,7 +238,7 @@ impl<'s> Catalog<'s> {
 
     fn push(&mut self, tool: Tool) -> usize {
         let index = self.tools.len();
-        if names::natural(tool.client.namespace(), tool.client.name()) != *tool.name {
+        if !names::is_natural(&tool.client, &tool.name) {
             self.known.insert(tool.client.clone(), index);
         }
         self.names.insert(tool.name.clone(), index);
@@ -246,10 +247,15 @@ impl<'s> Catalog<'s> {
     }
 
     /// The tool with this identity.
-    fn exactly(&self, client: &ClientTool) -> Option<usize> {
-        let natural = names::natural(client.namespace(), client.name());
-        let named = self.names.get(&*natural).copied().filter(|tool| self.tools[*tool].client == *client);
-        named.or_else(|| self.known.get(client).copied())
+    fn exactly(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
+        let is_it = |tool: &usize| {
+            let client = &self.tools[*tool].client;
+            client.kind() == kind && client.namespace() == namespace && client.name() == name
+        };
+        let natural = self.names.get(&*names::natural(namespace, name)).copied().filter(is_it);
+        natural.or_else(|| {
+            if self.known.is_empty() { None } else { self.known.get(&ClientTool::new(kind, namespace, name)).copied() }
+        })
     }
 
     /// What stands for a tool upstream.

@@ -16,6 +16,7 @@ mod kind;
 mod messages;
 mod outputs;
 mod reasoning;
+mod text;
 
 use kind::Kind;
 

@@ -31,6 +31,17 @@ pub(crate) fn natural<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str
     }
 }
 
+/// Whether `name` is the natural one of `tool`.
+pub(crate) fn is_natural(tool: &ClientTool, name: &str) -> bool {
+    match tool.namespace() {
+        None | Some(PLAIN_NAMESPACE) => tool.name() == name,
+        Some(namespace) => {
+            let rest = name.strip_suffix(tool.name()).and_then(|rest| rest.strip_prefix(namespace));
+            rest == Some(if namespace.ends_with("__") { "" } else { "__" })
+        }
+    }
+}
+
 /// A name for `tool` that is legal, and for which `is_taken` says no.
 pub(crate) fn choose(tool: &ClientTool, is_taken: impl Fn(&str) -> bool) -> String {
     let natural = natural(tool.namespace(), tool.name());
@@ -50,8 +61,8 @@ pub(crate) fn choose(tool: &ClientTool, is_taken: impl Fn(&str) -> bool) -> Stri
 
 /// What `chosen` is without the hash that it was given, if it was.
 pub(crate) fn readable_part<'n>(tool: &ClientTool, chosen: &'n str) -> Option<&'n str> {
-    let is_natural = natural(tool.namespace(), tool.name()) == chosen;
-    chosen.get(..chosen.len().checked_sub(HASH)?).filter(|readable| !is_natural && !readable.is_empty())
+    let readable = chosen.get(..chosen.len().checked_sub(HASH)?)?;
+    (!is_natural(tool, chosen) && !readable.is_empty()).then_some(readable)
 }
 
 const HASH: usize = "_01234567".len();

@@ -1,6 +1,8 @@
 //! JSON schemas of parameters: what has to leave them, and which may be enforced.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use tower_responses_core::json::{Array, Object, Value};
 
 #[cfg(test)]
@@ -31,8 +33,9 @@ const MAP: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProp
 /// Whether a schema may hold keywords that have to leave it. Says yes too often, and never too
 /// rarely for what clients write.
 pub(crate) fn may_be_private(schema: &Value) -> bool {
+    static FINDERS: LazyLock<[Finder<'_>; 2]> = LazyLock::new(|| PRIVATE.map(Finder::new));
     let text = schema.text();
-    PRIVATE.iter().any(|keyword| memmem::find(&text, keyword.as_bytes()).is_some())
+    FINDERS.iter().any(|keyword| keyword.find(&text).is_some())
 }
 
 /// Removes the private keywords from a schema, and leaves properties of the same name alone.

@@ -120,7 +120,7 @@ impl Object {
         self.changed = true;
         let value = value.into();
         let Some(at) = self.position(name) else {
-            let key = serde_json::to_vec(name).unwrap_or_default().into();
+            let key = Value::string(name).text();
             self.members.push(Member { key, value, place: None });
             return;
         };

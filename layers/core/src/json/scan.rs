@@ -7,6 +7,9 @@ use std::ops::{Not, Range};
 
 use memchr::memchr2;
 
+#[cfg(test)]
+mod tests;
+
 /// The ranges of one member: its key with the quotes, its value, and all from the separator
 /// before it to the separator after it.
 #[derive(Debug, Clone)]
@@ -34,11 +37,12 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
 fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     // Most keys are shorter than what it takes to set up a search.
-    for _ in 0..16 {
-        match text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+    for _ in 0..4 {
+        let Some(word) = text.get(at..at + 8).and_then(|word| word.try_into().ok()) else { break };
+        match first_special(u64::from_le_bytes(word)) {
+            None => at += 8,
+            Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
+            Some(offset) => at += offset + 2,
         }
     }
     loop {
@@ -48,6 +52,15 @@ fn skip_string(text: &[u8], at: usize) -> Option<usize> {
         }
         at += 2;
     }
+}
+
+/// Where among eight bytes, the first of them lowest, the first quote or backslash stands.
+fn first_special(word: u64) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The high bit of each byte that is zero, and perhaps of some after the first of these.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// The end of the value that starts at `at`.

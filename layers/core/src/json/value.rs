@@ -38,7 +38,15 @@ impl Value {
 
     /// A JSON string.
     pub fn string(text: &str) -> Self {
-        let mut json = Vec::with_capacity(text.len() + text.len() / 16 + 2);
+        let escapes = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).count();
+        // Mostly just what it takes, so that nothing is moved afterwards.
+        let mut json = Vec::with_capacity(text.len() + escapes + 2);
+        if escapes == 0 {
+            json.push(b'"');
+            json.extend_from_slice(text.as_bytes());
+            json.push(b'"');
+            return Self::from_text(json);
+        }
         match serde_json::to_writer(&mut json, text) {
             Ok(()) => Self::from_text(json),
             Err(_) => Self::null(),

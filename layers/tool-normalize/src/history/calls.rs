@@ -2,9 +2,10 @@
 
 use tower_responses_core::{
     ToolKind,
-    json::{Edit, Object, Value},
+    json::{Edit, Value},
 };
 
+use super::text::ObjectText;
 use crate::catalog::Catalog;
 
 /// A call of a function: renamed, if the upstream knows it by another name.
@@ -53,15 +54,10 @@ pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
 /// servers need none.
 fn call(item: &Value, name: &str, arguments: &[u8]) -> Edit {
     let [call_id, id, status] = item.members(["call_id", "id", "status"]);
-    let mut call = Object::new();
-    call.set("type", "function_call");
-    if let Some(id) = call_id.filter(Value::is_string).or(id) {
-        call.set("call_id", id);
-    }
-    call.set("name", name);
-    call.set("arguments", &*String::from_utf8_lossy(arguments));
-    if let Some(status) = status.filter(Value::is_string) {
-        call.set("status", status);
-    }
-    Edit::with(call)
+    let call = ObjectText::new("function_call", name.len() + arguments.len() + arguments.len() / 8)
+        .maybe("call_id", call_id.filter(Value::is_string).or(id).as_ref())
+        .string("name", name)
+        .string("arguments", &String::from_utf8_lossy(arguments))
+        .maybe("status", status.filter(Value::is_string).as_ref());
+    Edit::with(call.finish())
 }

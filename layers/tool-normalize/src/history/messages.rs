@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
-use tower_responses_core::json::{Array, Edit, Object, Value};
+use tower_responses_core::json::{Array, Edit, Value};
+
+use super::text::ObjectText;
 
 /// A message between agents is one from outside to the model that reads it.
 pub(super) fn agent(item: &Value) -> Edit {
     let content = item.member("content").unwrap_or_else(|| Value::string(""));
     let parts = content.elements().and_then(|parts| input_parts(&parts));
-    Edit::with(message("user", parts.map_or(content, Into::into)))
+    Edit::with(message("user", &parts.map_or(content, Into::into)))
 }
 
 /// A compacted history that is readable text; what is encrypted says nothing to this upstream.
@@ -32,8 +34,7 @@ fn readable(value: &Value) -> Option<String> {
 /// What happened, told in the assistant's own words.
 pub(super) fn note(item: &Value) -> Edit {
     let mut text = format!("[{}]", item.member_str("type").unwrap_or_default());
-    let members = item.clone();
-    let mut members = members;
+    let mut members = item.clone();
     for (name, value) in members.as_object_mut().map(|members| members.iter()).into_iter().flatten() {
         let is_label = matches!(&*name, "type" | "id" | "call_id" | "status" | "encrypted_content");
         if is_label || value.is_null() {
@@ -65,24 +66,19 @@ fn as_input(part: &Value) -> Value {
         Some(_) => part.clone(),
         None => Value::string(&String::from_utf8_lossy(&part.text())),
     });
-    text_part("input_text", text)
+    text_part("input_text", &text)
 }
 
-fn text_part(kind: &str, text: Value) -> Value {
-    let mut part = Object::new();
-    part.set("type", kind);
-    part.set("text", text);
-    part.into()
+fn text_part(kind: &'static str, text: &Value) -> Value {
+    let text = text.text();
+    ObjectText::new(kind, text.len()).json("text", &text).finish()
 }
 
-fn text_message(role: &str, part: &str, text: &str) -> Object {
-    message(role, Array::from_iter([text_part(part, Value::string(text))]).into())
+fn text_message(role: &str, part: &'static str, text: &str) -> Value {
+    message(role, &Array::from_iter([text_part(part, &Value::string(text))]).into())
 }
 
-fn message(role: &str, content: Value) -> Object {
-    let mut message = Object::new();
-    message.set("type", "message");
-    message.set("role", role);
-    message.set("content", content);
-    message
+fn message(role: &str, content: &Value) -> Value {
+    let content = content.text();
+    ObjectText::new("message", content.len()).string("role", role).json("content", &content).finish()
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use tower_responses_core::json::{Edit, Object, Value};
+use tower_responses_core::json::{Edit, Value};
 
-use super::messages;
+use super::{messages, text::ObjectText};
 use crate::catalog::Catalog;
 
 /// The output of a function, which mostly can go as it is.
@@ -19,7 +19,7 @@ pub(super) fn function(item: &mut Value) -> Edit {
 /// The output of a custom tool.
 pub(super) fn custom(item: &Value) -> Edit {
     let output = item.member("output").unwrap_or_else(|| Value::string(""));
-    answer(item, normal(output.clone()).unwrap_or(output))
+    answer(item, &normal(output.clone()).unwrap_or(output))
 }
 
 /// What a search has found, for a model to read. Searches of the server's have told it already.
@@ -28,7 +28,7 @@ pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog<'_>) -> Ed
         return Edit::remove();
     }
     if found.is_empty() {
-        return answer(item, Value::string("No tools were found."));
+        return answer(item, &Value::string("No tools were found."));
     }
     let mut text = "These tools were found and can be called now:".to_owned();
     for &tool in found {
@@ -38,24 +38,20 @@ pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog<'_>) -> Ed
             let _ = write!(text, ": {description}");
         }
     }
-    answer(item, Value::string(&text))
+    answer(item, &Value::string(&text))
 }
 
 /// The beginning of a description. The whole stands in the declaration.
 fn gist(description: &str) -> Option<&str> {
     const LONGEST: usize = 300;
-    let end = description.char_indices().nth(LONGEST).map_or(description.len(), |(end, _)| end);
+    let end = (0..=LONGEST.min(description.len())).rev().find(|end| description.is_char_boundary(*end)).unwrap_or(0);
     Some(description[..end].trim()).filter(|gist| !gist.is_empty())
 }
 
-fn answer(item: &Value, output: Value) -> Edit {
-    let mut answer = Object::new();
-    answer.set("type", "function_call_output");
-    if let Some(id) = item.member("call_id") {
-        answer.set("call_id", id);
-    }
-    answer.set("output", output);
-    Edit::with(answer)
+fn answer(item: &Value, output: &Value) -> Edit {
+    let output = output.text();
+    let answer = ObjectText::new("function_call_output", output.len());
+    Edit::with(answer.maybe("call_id", item.member("call_id").as_ref()).json("output", &output).finish())
 }
 
 /// An output that servers take, if this one is another: they know strings, and lists of what can

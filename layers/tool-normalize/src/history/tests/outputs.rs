@@ -39,7 +39,7 @@ fn outputs_become_what_every_server_takes() {
 #[test]
 fn what_a_search_found_is_told_by_the_names_that_can_be_called() {
     let about = |tool: Json, text: &str| merged(tool, json!({"description": text}));
-    let long = "ö".repeat(400);
+    let long = format!("o{}", "ö".repeat(400));
     let found = [
         namespace("mcp__fs", &[about(function("read"), "Reads."), function("bare")]),
         about(function("plain"), "Plain."),
@@ -50,7 +50,7 @@ fn what_a_search_found_is_told_by_the_names_that_can_be_called() {
     let upstream = normalize(&json!({"input": [call, output], "tools": [search()]}));
     let text = format!(
         "These tools were found and can be called now:\n- mcp__fs__read: Reads.\n- mcp__fs__bare\n- plain: Plain.\n- long: {}",
-        &long[..600]
+        &long[..299]
     );
     assert_eq!(upstream.input()[1], json!({"type": "function_call_output", "call_id": "c1", "output": text}));
     assert_eq!(upstream.names(), ["tool_search", "mcp__fs__read", "mcp__fs__bare", "plain", "long"]);

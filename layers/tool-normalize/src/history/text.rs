@@ -1,0 +1,51 @@
+//! Writing items that are new as a whole.
+
+use tower_responses_core::json::Value;
+
+/// The text of an object, written member by member.
+pub(super) struct ObjectText(Vec<u8>);
+
+impl ObjectText {
+    /// Begins with the type. About `size` bytes will follow.
+    pub(super) fn new(kind: &'static str, size: usize) -> Self {
+        let mut text = Vec::with_capacity(size + 128);
+        text.extend_from_slice(b"{\"type\":\"");
+        text.extend_from_slice(kind.as_bytes());
+        text.push(b'"');
+        Self(text)
+    }
+
+    fn key(&mut self, name: &'static str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    /// Adds a member that is JSON already.
+    pub(super) fn json(mut self, name: &'static str, value: &[u8]) -> Self {
+        self.key(name);
+        self.0.extend_from_slice(value);
+        self
+    }
+
+    /// Adds a member that is JSON already, if it is there.
+    pub(super) fn maybe(self, name: &'static str, value: Option<&Value>) -> Self {
+        match value {
+            Some(value) => self.json(name, &value.text()),
+            None => self,
+        }
+    }
+
+    /// Adds a string.
+    pub(super) fn string(mut self, name: &'static str, value: &str) -> Self {
+        self.key(name);
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, value);
+        self
+    }
+
+    pub(super) fn finish(mut self) -> Value {
+        self.0.push(b'}');
+        Value::from_text(self.0)
+    }
+}
