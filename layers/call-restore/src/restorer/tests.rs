@@ -1,5 +1,6 @@
 #![allow(clippy::disallowed_methods)]
 
+mod counters;
 mod fidelity;
 mod native;
 mod rows;
