@@ -41,7 +41,8 @@ impl StoreOptions {
 }
 
 /// What a program may have been built with.
-const KINDS: [&str; 7] = ["memory", "sqlite", "postgres", "postgresql", "redis", "rediss", "redis-cluster"];
+const KINDS: [&str; 8] =
+    ["memory", "sqlite", "postgres", "postgresql", "redis", "rediss", "redis-cluster", "rediss-cluster"];
 
 /// Opens the store that `url` names, with default [options](StoreOptions).
 ///
@@ -50,6 +51,7 @@ const KINDS: [&str; 7] = ["memory", "sqlite", "postgres", "postgresql", "redis",
 /// | `memory` | `memory` | [`MemoryStore`](crate::MemoryStore) |
 /// | `sqlite:PATH` | `sqlite` | [`SqliteStore`](crate::SqliteStore); `?synchronous=full` at the end waits for the disk |
 /// | `postgres://…` | `postgres` | [`PostgresStore`](crate::PostgresStore) |
+/// | `redis://…`, `redis-cluster://HOST:PORT,…` | `redis` | [`RedisStore`](crate::RedisStore); `?prefix=NAME&wait=REPLICAS` |
 ///
 /// # Errors
 /// If the URL is of no known kind or of one that was not built in, and if the store cannot be
@@ -73,6 +75,12 @@ pub async fn open_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn Resp
         "postgres" | "postgresql" => {
             let postgres = crate::PostgresOptions { store: options.clone(), ..crate::PostgresOptions::default() };
             Ok(Arc::new(crate::PostgresStore::open(url, postgres).await?))
+        }
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => {
+            let (url, query) = url.split_once('?').unwrap_or((url, ""));
+            let redis = crate::RedisOptions { store: options.clone(), ..crate::RedisOptions::default() };
+            Ok(Arc::new(crate::RedisStore::open(url, redis.query(query)?).await?))
         }
         _ if KINDS.contains(&scheme) => {
             Err(refuse(format!("stores of the kind '{scheme}' are not built into this program")))

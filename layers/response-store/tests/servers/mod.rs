@@ -44,22 +44,42 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A new directory that anybody may enter.
-pub(crate) fn directory(name: &str) -> PathBuf {
-    let unique = format!("tower-responses-{name}-{}-{}", std::process::id(), free_port());
-    let directory = std::env::temp_dir().join(unique);
-    std::fs::create_dir_all(&directory).unwrap();
-    directory
+/// A new directory that anybody may enter. It goes when this is dropped, and also when the
+/// process ends in any other way.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) path: PathBuf,
+    shell: Child,
+}
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Self {
+        let unique = format!("tower-responses-{name}-{}-{}", std::process::id(), free_port());
+        let path = std::env::temp_dir().join(unique);
+        std::fs::create_dir_all(&path).unwrap();
+        let shell = Command::new("sh")
+            .args(["-c", r#"cat >/dev/null; sleep 0.5; rm -rf "$D""#])
+            .env("D", &path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { path, shell }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
 }
 
 impl Server {
     /// Runs the command, which must stay in the foreground, and waits for its port.
-    pub(crate) fn start(command: &[String], port: u16, directory: &Path, remove: bool) -> Self {
-        let removal = if remove { r#"rm -rf "$D""# } else { ":" };
-        let script =
-            format!(r#""$@" >>"$D/log" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait; {removal}"#);
+    pub(crate) fn start(command: &[String], port: u16, directory: &Path) -> Self {
+        let script = r#""$@" >>"$D/log" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait"#;
         let mut shell = Command::new("sh")
-            .args(["-c", &script, "sh"])
+            .args(["-c", script, "sh"])
             .args(command)
             .env("D", directory)
             .stdin(Stdio::piped())
@@ -107,7 +127,7 @@ fn strings(words: &[&str]) -> Vec<String> {
 #[derive(Debug)]
 pub(crate) struct Postgres {
     command: Vec<String>,
-    directory: PathBuf,
+    directory: Directory,
     port: u16,
     server: Option<Server>,
 }
@@ -122,7 +142,8 @@ const POSTGRES: [&str; 4] = [
 impl Postgres {
     pub(crate) fn start() -> Option<Self> {
         let (initdb, postgres) = (program("initdb", &POSTGRES)?, program("postgres", &POSTGRES)?);
-        let directory = directory("postgres");
+        let held = Directory::new("postgres");
+        let directory = held.path.clone();
         let data = directory.join("data");
         let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         // It refuses to run as root.
@@ -140,7 +161,7 @@ impl Postgres {
         command.extend([postgres.display().to_string(), "-D".into(), data.display().to_string()]);
         command.extend(["-p".into(), port.to_string(), "-k".into(), directory.display().to_string()]);
         command.extend(strings(&["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=500"]));
-        let mut postgres = Self { command, directory, port, server: None };
+        let mut postgres = Self { command, directory: held, port, server: None };
         postgres.restart();
         Some(postgres)
     }
@@ -148,8 +169,8 @@ impl Postgres {
     /// Starts it, again if need be.
     pub(crate) fn restart(&mut self) {
         self.server = None;
-        let _ = std::fs::remove_file(self.directory.join("data/postmaster.pid"));
-        self.server = Some(Server::start(&self.command, self.port, &self.directory, false));
+        let _ = std::fs::remove_file(self.directory.path.join("data/postmaster.pid"));
+        self.server = Some(Server::start(&self.command, self.port, &self.directory.path));
         // It listens before it answers.
         let ready = || {
             let program = program("pg_isready", &POSTGRES).unwrap();
@@ -186,6 +207,123 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.server = None;
-        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A Redis or Valkey server that writes every change to its disk.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    command: Vec<String>,
+    directory: Directory,
+    pub(crate) port: u16,
+    server: Option<Server>,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Option<Self> {
+        let program = ["valkey-server", "redis-server"].into_iter().find_map(installed);
+        let program = program.or_else(|| self::program("redis-server", &[]))?;
+        let (directory, port) = (Directory::new("redis"), free_port_for_cluster());
+        let mut command = vec![program.display().to_string(), "--port".to_owned(), port.to_string()];
+        command.extend(["--dir".to_owned(), directory.path.display().to_string()]);
+        let options = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""];
+        command.extend(strings(&options));
+        command.extend(strings(more));
+        let mut redis = Self { command, directory, port, server: None };
+        redis.restart();
+        Some(redis)
+    }
+
+    /// Starts it, again if need be.
+    pub(crate) fn restart(&mut self) {
+        self.server = None;
+        self.server = Some(Server::start(&self.command, self.port, &self.directory.path));
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&mut self) {
+        self.server = None;
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.server = None;
+    }
+}
+
+/// Where the program is, if it is anywhere.
+fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file())
+}
+
+/// The bus of a Cluster has the port that is 10,000 higher.
+fn free_port_for_cluster() -> u16 {
+    loop {
+        let port = free_port();
+        if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A Cluster of three primaries with a replica each.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Redis>,
+}
+
+impl Cluster {
+    pub(crate) fn start() -> Option<Self> {
+        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let nodes = (0..6).map(|_| Redis::start_with(&options)).collect::<Option<Vec<_>>>()?;
+        let client =
+            ["valkey-cli", "redis-cli"].into_iter().find_map(installed).or_else(|| program("redis-cli", &[]))?;
+        let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
+        let output = Command::new(&client)
+            .args(["--cluster", "create"])
+            .args(addresses)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let cluster = Self { nodes };
+        cluster.wait(&client);
+        Some(cluster)
+    }
+
+    /// Until all nodes know each other and each replica has its primary's data.
+    fn wait(&self, client: &Path) {
+        let start = Instant::now();
+        let ask = |port: u16, command: &[&str]| {
+            let output = Command::new(client).args(["-p", &port.to_string()]).args(command).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let ready = |port: u16| {
+            ask(port, &["cluster", "info"]).contains("cluster_state:ok")
+                && ask(port, &["cluster", "nodes"]).matches(" slave ").count()
+                    + usize::from(ask(port, &["cluster", "nodes"]).contains("myself,slave"))
+                    == 3
+                && (!ask(port, &["info", "replication"]).contains("role:slave")
+                    || ask(port, &["info", "replication"]).contains("master_link_status:up"))
+        };
+        while !self.nodes.iter().all(|node| ready(node.port)) {
+            assert!(start.elapsed() < Duration::from_secs(30), "the Cluster does not come up");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let hosts: Vec<_> = self.nodes.iter().take(3).map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        format!("redis-cluster://{}", hosts.join(","))
     }
 }

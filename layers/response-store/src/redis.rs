@@ -1,0 +1,270 @@
+//! Responses in Redis or Valkey.
+
+mod admin;
+mod connection;
+mod parse;
+mod scripts;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use self::{connection::Connection, scripts::Scripts};
+use crate::{
+    Conversation, History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError,
+    StoreErrorKind, StoreFuture, StoreOptions, Stored,
+};
+
+/// Keeps responses in Redis or Valkey, one server or a Cluster: the store for many gateways that
+/// have no database.
+///
+/// A conversation is one hash, which expires as a whole and is evicted as a whole, and which a
+/// Cluster keeps in one slot. A write and a history are one round trip each. Texts that repeat
+/// are kept once per conversation.
+///
+/// **What survives** is the server's to say. Without persistence a restart loses everything; with
+/// snapshots, what came after the last one; with `appendonly yes` and `appendfsync everysec`,
+/// about a second, and nothing with `appendfsync always`. A replica that takes over lacks what
+/// had not reached it: with [`RedisOptions::wait_replicas`] a response counts as stored only once
+/// so many replicas have it. What is lost is lost by whole responses: its id gets the normal
+/// `previous_response_not_found`, and no history is ever shorter than it was.
+///
+/// An item is found by its id for the time to live of the response it came with, and not longer
+/// when its conversation goes on.
+#[derive(Debug, Clone)]
+pub struct RedisStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    scripts: Scripts,
+    options: RedisOptions,
+}
+
+/// How a Redis store is opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RedisOptions {
+    /// What holds for all stores.
+    pub store: StoreOptions,
+    /// What the names of all keys begin with.
+    pub prefix: String,
+    /// How long one operation may take.
+    pub timeout: Duration,
+    /// How many replicas have to have a response before it counts as stored.
+    pub wait_replicas: u32,
+}
+
+impl Default for RedisOptions {
+    /// `tower-responses`, five seconds, no waiting for replicas.
+    fn default() -> Self {
+        Self {
+            store: StoreOptions::default(),
+            prefix: "tower-responses".to_owned(),
+            timeout: Duration::from_secs(5),
+            wait_replicas: 0,
+        }
+    }
+}
+
+impl RedisOptions {
+    /// Takes what stands behind the `?` of a URL: `prefix=NAME` and `wait=REPLICAS`.
+    pub(crate) fn query(mut self, query: &str) -> Result<Self, StoreError> {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("prefix", prefix)) => prefix.clone_into(&mut self.prefix),
+                Some(("wait", count)) if count.parse::<u32>().is_ok() => {
+                    self.wait_replicas = count.parse().unwrap_or_default();
+                }
+                _ => {
+                    return Err(StoreError::new(
+                        StoreErrorKind::Configuration,
+                        format!("'{pair}' is no option of a Redis store: use prefix=NAME or wait=REPLICAS"),
+                    ));
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn ttl_ms(&self) -> i64 {
+        i64::try_from(self.store.ttl.as_millis()).unwrap_or(i64::MAX >> 1)
+    }
+}
+
+impl RedisStore {
+    /// Connects to `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or to a Cluster by
+    /// `redis-cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]…`. To be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// If the URL is none or no server answers.
+    pub async fn open(url: &str, options: RedisOptions) -> Result<Self, StoreError> {
+        let connect = Connection::open(url, options.timeout);
+        let connection = within(options.timeout, connect).await?;
+        Ok(Self { inner: Arc::new(Inner { connection, scripts: Scripts::default(), options }) })
+    }
+
+    fn run<T, F, W>(&self, work: W) -> StoreFuture<T>
+    where
+        W: FnOnce(Arc<Inner>) -> F + Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send,
+        T: Send + 'static,
+    {
+        let inner = self.inner.clone();
+        Box::pin(async move { within(inner.options.timeout, work(inner.clone())).await })
+    }
+}
+
+async fn within<T>(timeout: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(timeout, work).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::unavailable(format!("Redis has not answered within {timeout:?}"))),
+    }
+}
+
+impl Inner {
+    /// The braces keep all that belongs to a conversation in one slot.
+    fn key(&self, conversation: Conversation) -> String {
+        format!("{}:c:{{{conversation}}}", self.options.prefix)
+    }
+
+    fn item_key(&self, item: ItemKey) -> String {
+        format!("{}:i:{:032x}", self.options.prefix, u128::from_be_bytes(item.0))
+    }
+
+    async fn put(&self, record: &Record) -> Result<(), StoreError> {
+        let previous = record.previous.map(|previous| previous.own().to_vec()).unwrap_or_default();
+        let mut meta = vec![b'0', u8::try_from(previous.len()).unwrap_or_default()];
+        meta.extend_from_slice(&previous);
+        record.shared.iter().for_each(|shared| meta.extend_from_slice(&shared.digest()));
+        // What goes on has its texts most of the time; they are sent only if that is not so.
+        let mut with_texts = record.previous.is_none();
+        loop {
+            let mut call = self.scripts.put.key(self.key(record.id.conversation()));
+            call.arg(record.owner.as_str()).arg(&record.id.own()[..]).arg(&previous[..]).arg(&meta[..]);
+            call.arg(&record.body[..]).arg(self.options.ttl_ms());
+            for shared in record.shared.iter().filter(|_| with_texts) {
+                call.arg(&shared.digest()[..]).arg(&shared.text()[..]);
+            }
+            match self.connection.script::<i64>(&call).await? {
+                1 => break,
+                -1 if !with_texts => with_texts = true,
+                _ => return Err(StoreError::previous_gone()),
+            }
+        }
+        self.index(record).await?;
+        self.wait().await
+    }
+
+    async fn index(&self, record: &Record) -> Result<(), StoreError> {
+        let commands = record.items.iter().map(|item| {
+            let mut set = redis::cmd("SET");
+            set.arg(self.item_key(*item)).arg(&record.id.to_bytes()[..]).arg("PX").arg(self.options.ttl_ms());
+            set
+        });
+        self.connection.all(commands.collect()).await
+    }
+
+    async fn wait(&self) -> Result<(), StoreError> {
+        let wanted = self.options.wait_replicas;
+        if wanted == 0 {
+            return Ok(());
+        }
+        let timeout = u64::try_from(self.options.timeout.as_millis() / 2).unwrap_or(1000);
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(wanted).arg(timeout);
+        let reached: i64 = self.connection.command(&wait).await?;
+        if reached < i64::from(wanted) {
+            return Err(StoreError::unavailable(format!("only {reached} of {wanted} replicas have the response")));
+        }
+        Ok(())
+    }
+
+    async fn history(&self, owner: &Owner, id: ResponseId) -> Result<Option<History>, StoreError> {
+        let mut call = self.scripts.history.key(self.key(id.conversation()));
+        call.arg(owner.as_str()).arg(&id.own()[..]);
+        parse::history(id, self.connection.script(&call).await?)
+    }
+
+    async fn get(&self, owner: &Owner, id: ResponseId) -> Result<Option<Stored>, StoreError> {
+        let mut call = self.scripts.get.key(self.key(id.conversation()));
+        call.arg(owner.as_str()).arg(&id.own()[..]);
+        parse::stored(owner, id, self.connection.script(&call).await?)
+    }
+
+    async fn exists(&self, owner: &Owner, id: ResponseId) -> Result<bool, StoreError> {
+        let mut call = self.scripts.exists.key(self.key(id.conversation()));
+        call.arg(owner.as_str()).arg(&id.own()[..]);
+        Ok(self.connection.script::<i64>(&call).await? == 1)
+    }
+
+    async fn delete(&self, owner: &Owner, id: ResponseId) -> Result<bool, StoreError> {
+        let mut call = self.scripts.delete.key(self.key(id.conversation()));
+        call.arg(owner.as_str()).arg(&id.own()[..]);
+        Ok(self.connection.script::<i64>(&call).await? == 1)
+    }
+
+    async fn find_item(&self, owner: &Owner, item: ItemKey) -> Result<Option<Stored>, StoreError> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.item_key(item));
+        let id: Option<Vec<u8>> = self.connection.command(&get).await?;
+        match id.and_then(|id| id.try_into().ok()).map(ResponseId::from_bytes) {
+            Some(id) => self.get(owner, id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl ResponseStore for RedisStore {
+    fn put(&self, record: Arc<Record>) -> StoreFuture<()> {
+        self.run(async move |inner: Arc<Inner>| inner.put(&record).await)
+    }
+
+    fn history(&self, owner: &Owner, id: ResponseId) -> StoreFuture<Option<History>> {
+        let owner = owner.clone();
+        self.run(async move |inner: Arc<Inner>| inner.history(&owner, id).await)
+    }
+
+    fn get(&self, owner: &Owner, id: ResponseId) -> StoreFuture<Option<Stored>> {
+        let owner = owner.clone();
+        self.run(async move |inner: Arc<Inner>| inner.get(&owner, id).await)
+    }
+
+    fn exists(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool> {
+        let owner = owner.clone();
+        self.run(async move |inner: Arc<Inner>| inner.exists(&owner, id).await)
+    }
+
+    fn delete(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool> {
+        let owner = owner.clone();
+        self.run(async move |inner: Arc<Inner>| inner.delete(&owner, id).await)
+    }
+
+    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+        let owner = owner.clone();
+        self.run(async move |inner: Arc<Inner>| inner.find_item(&owner, item).await)
+    }
+
+    fn stats(&self) -> StoreFuture<Stats> {
+        let inner = self.inner.clone();
+        Box::pin(async move { inner.stats().await })
+    }
+
+    fn prune(&self, older_than: Duration) -> StoreFuture<Removed> {
+        let inner = self.inner.clone();
+        let older_than = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+        let remaining = inner.options.ttl_ms().saturating_sub(older_than);
+        Box::pin(async move { inner.remove("", remaining).await })
+    }
+
+    fn delete_owner(&self, owner: &Owner) -> StoreFuture<Removed> {
+        let (inner, owner) = (self.inner.clone(), owner.clone());
+        Box::pin(async move { inner.remove(owner.as_str(), i64::MAX).await })
+    }
+
+    fn export(&self, owner: Option<&Owner>, after: Option<Place>) -> StoreFuture<Page> {
+        let (inner, owner) = (self.inner.clone(), owner.cloned());
+        Box::pin(async move { inner.export(owner.as_ref(), after).await })
+    }
+}
