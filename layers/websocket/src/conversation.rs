@@ -6,10 +6,13 @@ use tower_responses_core::{
     json::{Array, Object, Value},
 };
 
+use self::tools::Tools;
 use crate::{
     frame::{Create, previous_response_not_found},
     outcome::Outcome,
 };
+
+mod tools;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +20,7 @@ mod tests;
 /// What one item costs beside its text.
 const ITEM: usize = size_of::<Value>();
 
-/// The state of a connection: the full input and the output of the responses made on it, so that
+/// The state of a connection: the full input, the output and the tools of the responses made on it, so that
 /// a client can go on from any of them with only what is new, although they are stored nowhere.
 ///
 /// A response is kept as what it adds to the one before it. Items are slices of the frames that
@@ -51,6 +54,7 @@ struct Turn {
     id: Box<str>,
     before: Before,
     items: Vec<Value>,
+    tools: Tools,
 }
 
 /// What stands before the items of a turn.
@@ -69,6 +73,7 @@ enum Before {
 pub struct Begun {
     before: Before,
     items: Vec<Value>,
+    tools: Tools,
     bytes: usize,
     /// Whether a store further in may have the response as well.
     stored: bool,
@@ -82,8 +87,8 @@ impl Conversation {
     }
 
     /// Makes a request whole: one that goes on from a response of this connection gets the full
-    /// input and loses its `previous_response_id`. One that goes on from another response is left
-    /// to the layers further in.
+    /// input and loses its `previous_response_id`; if it names no tools, it gets the ones of that
+    /// response. A request that goes on from another response is left to the layers further in.
     ///
     /// # Errors
     /// 400 `previous_response_not_found` for a response that had to be forgotten, and 400 where
@@ -113,15 +118,18 @@ impl Conversation {
                 Some(base) => request.set("previous_response_id", base),
                 None => drop(request.remove("previous_response_id")),
             }
+            self.turns[at].tools.inherit(request);
         }
-        let (items, bytes) = keep(new, create.frame);
-        Ok(Begun { before, items, bytes, stored })
+        let tools_before = if let Before::Turn(at) = before { Some(&self.turns[at].tools) } else { None };
+        let (tools, tools_bytes) = Tools::of(request, tools_before);
+        let (items, items_bytes) = keep(new, create.frame);
+        Ok(Begun { before, items, tools, bytes: items_bytes + tools_bytes, stored })
     }
 
     /// Adds what became of a request: from now on the conversation can be continued there.
     pub fn commit(&mut self, begun: Begun, outcome: &Outcome) {
         let Some((id, output)) = outcome.kept() else { return };
-        let Begun { before, mut items, bytes, stored } = begun;
+        let Begun { before, mut items, tools, bytes, stored } = begun;
         if !matches!(before, Before::Turn(_)) {
             self.clear();
         }
@@ -138,7 +146,7 @@ impl Conversation {
             self.forgotten = (!stored).then(|| id.into());
             return;
         }
-        self.turns.push(Turn { id: id.into(), before, items });
+        self.turns.push(Turn { id: id.into(), before, items, tools });
     }
 
     /// The bytes that are kept.

@@ -46,7 +46,7 @@
 //! # The protocol
 //! As real clients use it, measured with Codex 0.169:
 //! - A frame `{"type":"response.create", …}` is the body of a POST. With `"generate": false` it is
-//!   answered here, without an upstream, and its input is what the next frame goes on from.
+//!   answered here, without an upstream; its input and tools are what the next frame goes on from.
 //! - `previous_response_id` may name any response of this connection since the last frame without
 //!   one ([`Conversation`]); any other id is left to the layers further in.
 //! - Frames may be sent ahead; they are answered in order.

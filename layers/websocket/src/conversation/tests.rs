@@ -74,12 +74,43 @@ fn a_large_frame_is_not_kept_for_a_small_item() {
     let mut conversation = Conversation::new(10 << 20);
     let tools = "t".repeat(100_000);
     turn(&mut conversation, &json!({"input": ["x".repeat(100)], "tools": [tools]}), "r1", &json!([]));
-    assert!(conversation.bytes() < 1000, "{}", conversation.bytes());
+    assert!((100_000..102_000).contains(&conversation.bytes()), "{}", conversation.bytes());
     let before = conversation.bytes();
-    let frame = json!({"input": ["x".repeat(100_000)], "tools": ["t".repeat(1000)], "previous_response_id": "r1"});
+    let frame = json!({"input": ["x".repeat(100)], "tools": [tools], "previous_response_id": "r1"});
     turn(&mut conversation, &frame, "r2", &json!([]));
     let added = conversation.bytes() - before;
-    assert!((101_000..103_000).contains(&added), "the frame is kept, and counted whole: {added}");
+    assert!(added < 1000, "the same tools are kept once: {added}");
+    let before = conversation.bytes();
+    let frame = json!({"input": ["x".repeat(200_000)], "tools": [tools], "previous_response_id": "r1"});
+    turn(&mut conversation, &frame, "r3", &json!([]));
+    let added = conversation.bytes() - before;
+    assert!((300_000..303_000).contains(&added), "the frame is kept, and counted whole: {added}");
+}
+
+#[test]
+fn a_request_without_tools_has_those_of_the_one_before() {
+    let (some, other) = (json!([{"name": "a"}]), json!([{"name": "b"}]));
+    let allowed = json!({"type": "allowed_tools", "mode": "auto", "tools": []});
+    for (first, second, tools, choice) in [
+        (json!({"tools": some, "tool_choice": "auto"}), json!({}), &some, json!("auto")),
+        (json!({"tools": some, "tool_choice": allowed}), json!({}), &some, allowed.clone()),
+        (json!({"tools": some, "tool_choice": "required"}), json!({}), &some, Json::Null),
+        (json!({"tools": some, "tool_choice": {"type": "function", "name": "a"}}), json!({}), &some, Json::Null),
+        (json!({"tools": some, "tool_choice": "auto"}), json!({"tool_choice": "none"}), &some, json!("none")),
+        (json!({"tools": some, "tool_choice": "auto"}), json!({"tools": other}), &other, Json::Null),
+        (json!({"tools": some}), json!({"tools": []}), &json!([]), Json::Null),
+        (json!({"tools": some}), json!({"tools": null}), &Json::Null, Json::Null),
+        (json!({}), json!({"tool_choice": "auto"}), &Json::Null, json!("auto")),
+    ] {
+        let mut conversation = Conversation::new(1 << 20);
+        turn(&mut conversation, &first, "r1", &json!([]));
+        let mut second = second;
+        second["previous_response_id"] = json!("r1");
+        let inward = turn(&mut conversation, &second, "r2", &json!([]));
+        assert_eq!((&inward["tools"], &inward["tool_choice"]), (tools, &choice), "{first} and {second}");
+        let third = turn(&mut conversation, &json!({"previous_response_id": "r2"}), "r3", &json!([]));
+        assert_eq!(&third["tools"], tools, "and so on: {first} and {second}");
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@ async fn a_conversation_as_codex_leads_it() {
     client.ask(&next("resp_1", json!([output]))).await;
     let whole = json!([developer, user("hello"), message(1, "answer 1"), output]);
     assert_eq!(server.seen.bodies()[1]["input"], whole);
+    assert_eq!(server.seen.bodies()[1]["tools"], tools, "those of the state, where a frame has none");
     for body in server.seen.bodies() {
         for gone in ["previous_response_id", "generate", "type"] {
             assert!(body.get(gone).is_none(), "{gone}");
