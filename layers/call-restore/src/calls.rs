@@ -50,6 +50,11 @@ pub(crate) struct Decoding {
 }
 
 impl Calls {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     pub(crate) fn open(&mut self, call: Call) {
         self.open.retain(|open| !open.is_same(&call));
         if self.open.len() < MAX_OPEN {

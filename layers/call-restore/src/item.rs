@@ -52,23 +52,18 @@ impl Item<'_> {
         {
             item.set("arguments", told.clone());
         }
-        match tool.map(|tool| (tool.kind(), tool)) {
-            Some((ToolKind::Custom, tool)) => {
-                self.to_custom_call(item, tool);
-                self.complete(item, ToolKind::Custom);
-            }
-            Some((ToolKind::ToolSearch, _)) => {
-                self.to_tool_search_call(item);
-                self.complete(item, ToolKind::ToolSearch);
-            }
-            Some((_, tool)) => {
-                if name(item, tool) {
+        let kind = tool.map_or(ToolKind::Function, ClientTool::kind);
+        match (kind, tool) {
+            (ToolKind::Custom, Some(tool)) => self.to_custom_call(item, tool),
+            (ToolKind::ToolSearch, _) => self.to_tool_search_call(item),
+            (_, tool) => {
+                if tool.is_some_and(|tool| name(item, tool)) {
                     self.count("function");
                 }
-                self.complete(item, ToolKind::Function);
+                arguments_to_text(item);
             }
-            None => self.complete(item, ToolKind::Function),
         }
+        self.complete(item, kind);
     }
 
     fn to_custom_call(&self, item: &mut Object, tool: &ClientTool) {
@@ -207,7 +202,7 @@ fn other_id(kind: ToolKind, item: &Object) -> Option<String> {
 
 /// The arguments of a `tool_search_call`: the object that `arguments` spells, or else a query
 /// for what it says.
-pub(crate) fn search_arguments(arguments: &str) -> Value {
+fn search_arguments(arguments: &str) -> Value {
     if arguments.trim().is_empty() {
         return Value::from(Object::new());
     }
@@ -233,6 +228,14 @@ pub(crate) fn argument_text(arguments: &Value) -> Cow<'static, str> {
         return unquote(&text).unwrap_or_default().into();
     }
     String::from_utf8_lossy(&arguments.text()).into_owned().into()
+}
+
+/// Some servers give the arguments as an object. Codex drops such a call without a word.
+fn arguments_to_text(item: &mut Object) {
+    let text = item.get("arguments").filter(|arguments| arguments.is_object()).map(argument_text);
+    if let Some(text) = text {
+        item.set("arguments", &*text);
+    }
 }
 
 pub(crate) fn is_blank(arguments: Option<&Value>) -> bool {

@@ -80,6 +80,8 @@ fn arguments_that_are_not_as_they_were_asked_for() {
     }
     let object = with(function_call("apply_patch", ""), json!({"arguments": {"input": "x"}}));
     check_item(&object, &custom_call("apply_patch", "x"));
+    let object = with(function_call("shell", ""), json!({"arguments": {"cmd": "ls"}}));
+    check_item(&object, &function_call("shell", r#"{"cmd":"ls"}"#));
 }
 
 #[test]
@@ -317,4 +319,25 @@ fn echoes_say_what_the_client_declared() {
     }
     // A map that changed nothing changes nothing back.
     assert_eq!(restore_object(&map(), &shown), shown);
+}
+
+#[test]
+fn no_more_calls_are_followed_than_the_bound() {
+    let mut restorer = Restorer::new(map());
+    let mut next = Events::default();
+    for index in 0..300 {
+        let mut event =
+            item_event("added", &with(function_call("apply_patch", ""), json!({"id": format!("fc_{index}")})));
+        event["output_index"] = json!(index);
+        restorer.event(Event::from_text(sse(&[event]).into()), &mut next);
+    }
+    assert_eq!(restorer.calls.len(), 256);
+    // One over it is restored once it is done.
+    let item = with(function_call("apply_patch", r#"{"input":"x"}"#), json!({"id": "fc_299"}));
+    let mut event = item_event("done", &item);
+    event["output_index"] = json!(299);
+    next.drain().for_each(drop);
+    restorer.event(Event::from_text(sse(&[event]).into()), &mut next);
+    let item = next.drain().next().unwrap().member("item").unwrap();
+    assert_eq!(item.member_str("type").as_deref(), Some("custom_tool_call"));
 }
