@@ -6,8 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tower_responses_core::{ApiError, BoxError, RequestBody, ResponseBody, sse::EventStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, timeout_at},
+};
+use tower_responses_core::{
+    ApiError, BoxError, RequestBody, ResponseBody,
+    sse::{Event, EventStream},
+};
 use tower_service::Service;
 
 use crate::{
@@ -106,7 +112,7 @@ where
         }
         let mut events = response.into_body().into_events(self.config.max_event);
         let outcome = forward(socket, &mut events, Outcome::new(self.config.max_state)).await?;
-        socket.attend(tokio::time::timeout(LINGER, drain(events))).await?.ok();
+        linger(socket, events, outcome.end() == Some(End::Error)).await?;
         let ended = if outcome.end() == Some(End::Kept) { Ended::Completed } else { Ended::Failed };
         self.conversation.commit(begun, &outcome);
         Ok(ended)
@@ -169,11 +175,7 @@ where
             }
         };
         outcome.event(&event);
-        let data = event.into_data();
-        // `[DONE]` and comments are of SSE.
-        if data.first() == Some(&b'{') {
-            socket.send(data).await?;
-        }
+        send(socket, event).await?;
     }
     Ok(outcome)
 }
@@ -182,6 +184,26 @@ fn cut(message: &'static str) -> Bytes {
     error_frame(&ApiError::new(StatusCode::BAD_GATEWAY, message).code("upstream_error"))
 }
 
-async fn drain(mut events: EventStream) {
-    while let Some(Ok(_)) = poll_fn(|cx| events.poll_event(cx)).await {}
+/// Waits for the end of the stream. What comes after an `error` goes on as well: OpenAI sends
+/// `response.failed` there.
+async fn linger<T>(socket: &mut Socket<T>, mut events: EventStream, forwards: bool) -> Result<(), Gone>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let until = Instant::now() + LINGER;
+    while let Ok(Some(Ok(event))) = socket.attend(timeout_at(until, poll_fn(|cx| events.poll_event(cx)))).await? {
+        if forwards {
+            send(socket, event).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends an event; `[DONE]` and comments are of SSE and stay.
+async fn send<T>(socket: &mut Socket<T>, event: Event) -> Result<(), Gone>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let data = event.into_data();
+    if data.first() == Some(&b'{') { socket.send(data).await } else { Ok(()) }
 }

@@ -22,8 +22,10 @@ pub struct Outcome {
 pub enum End {
     /// `response.completed` or `response.incomplete`: the conversation can go on from it.
     Kept,
-    /// `response.failed`, `response.cancelled` or `error`: it goes on from where it was before.
+    /// `response.failed` or `response.cancelled`: it goes on from where it was before.
     Failed,
+    /// `error`: as with the other failures, but an event may follow.
+    Error,
 }
 
 impl Outcome {
@@ -52,7 +54,8 @@ impl Outcome {
                     self.read_output(&response);
                 }
             }
-            "response.failed" | "response.cancelled" | "error" => self.end = Some(End::Failed),
+            "response.failed" | "response.cancelled" => self.end = Some(End::Failed),
+            "error" => self.end = Some(End::Error),
             _ => {}
         }
     }

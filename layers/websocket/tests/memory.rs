@@ -90,7 +90,7 @@ fn send(mut stream: &TcpStream, text: &str) {
 }
 
 fn settle(is: impl Fn() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if is() {
             break;
         }

@@ -28,7 +28,7 @@ fn how_answers_end() {
         ("response.incomplete", Some(End::Kept)),
         ("response.failed", Some(End::Failed)),
         ("response.cancelled", Some(End::Failed)),
-        ("error", Some(End::Failed)),
+        ("error", Some(End::Error)),
         ("response.created", None),
         ("response.in_progress", None),
     ] {

@@ -121,6 +121,21 @@ async fn the_end_of_a_response_is_its_last_event_not_the_end_of_its_body() {
 }
 
 #[tokio::test]
+async fn what_follows_an_error_event_comes_too() {
+    let both = [json!({"type": "error", "message": "no"}), json!({"type": "response.failed", "response": {"id": "r"}})];
+    let text = sse(&both);
+    let after = move |_: &Json, number: usize| match number {
+        1 => sse_response(ResponseBody::new(ScriptedBody::new().chunks_of(text.clone(), 9).hang())),
+        _ => answers(&Json::Null, number),
+    };
+    let server = serve(WebSocketLayer::new(), after).await;
+    let mut client = Client::new(&server).await;
+    client.send(&create(json!({"input": "x"}))).await;
+    assert_eq!([client.event().await, client.event().await], both);
+    assert_eq!(client.ask(&create(json!({"input": "x"}))).await["type"], "response.completed");
+}
+
+#[tokio::test]
 async fn pipelined_frames_are_answered_in_order() {
     let server = serve(WebSocketLayer::new().max_pipelined(3), answers).await;
     let mut client = Client::new(&server).await;
