@@ -1,4 +1,5 @@
 //! The stores that need no server.
+#![allow(clippy::unwrap_used)]
 
 use std::{sync::Arc, time::Duration};
 

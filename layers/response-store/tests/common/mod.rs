@@ -28,6 +28,7 @@ pub(crate) struct Gateway {
 #[derive(Clone, Default)]
 pub(crate) struct Upstream {
     seen: Arc<Mutex<Vec<Value>>>,
+    text: Arc<Mutex<Bytes>>,
     replies: Arc<Mutex<VecDeque<Value>>>,
 }
 
@@ -93,6 +94,10 @@ impl Gateway {
         self.upstream.seen.lock().unwrap().last().cloned().unwrap_or_default()
     }
 
+    pub(crate) fn last_seen_text(&self) -> String {
+        String::from_utf8(self.upstream.text.lock().unwrap().to_vec()).unwrap()
+    }
+
     pub(crate) fn times_asked(&self) -> usize {
         self.upstream.seen.lock().unwrap().len()
     }
@@ -138,6 +143,7 @@ impl Upstream {
         let Ok(body) = serde_json::from_slice::<Value>(&bytes) else {
             return Ok(Response::new(ResponseBody::from(Bytes::from_static(b"passed"))));
         };
+        *self.text.lock().unwrap() = bytes;
         self.seen.lock().unwrap().push(body.clone());
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or_default();
         if let Some(status) = reply["http"].as_u64() {
