@@ -9,7 +9,6 @@ use http::{
     },
     request::Parts,
 };
-use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower_responses_core::{ApiError, RequestBody, ResponseBody};
 
@@ -133,9 +132,9 @@ pub(crate) struct RequestHead {
 }
 
 impl RequestHead {
-    /// Takes over what the handshake says of the client.
+    /// Takes over what the handshake says of the client; its `OnUpgrade` has been taken out.
     pub(crate) fn new(handshake: Parts) -> Self {
-        let Parts { uri, mut headers, mut extensions, .. } = handshake;
+        let Parts { uri, mut headers, extensions, .. } = handshake;
         let named: Vec<_> = headers
             .get_all(CONNECTION)
             .iter()
@@ -149,7 +148,6 @@ impl RequestHead {
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        extensions.remove::<OnUpgrade>();
         Self { uri: own_uri(&uri), headers: own_values(&headers), extensions }
     }
 

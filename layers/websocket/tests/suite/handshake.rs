@@ -143,6 +143,7 @@ async fn headers_of_the_handshake_go_with_each_request() {
         }
         assert!(!head.headers.keys().any(|name| name.as_str().starts_with("sec-websocket")));
         assert!(head.headers.get(header::CONTENT_LENGTH).is_none());
+        assert!(head.extensions.get::<hyper::upgrade::OnUpgrade>().is_none());
     }
     assert_eq!(server.seen.heads().len(), 2);
 }
