@@ -3,7 +3,6 @@
 #![cfg(feature = "gateway")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod support;
 
 use std::{

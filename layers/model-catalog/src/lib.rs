@@ -35,6 +35,19 @@
 //!
 //! [`Catalog`] is the same without a service: it makes the document, and the file that Codex reads
 //! as `model_catalog_json`.
+//!
+//! # Without the upstream's list
+//! A last known list is given instead of whatever else comes: no answer, one that is late, an
+//! error, something unreadable. Only 401 and 403 pass, and end what was known for that credential.
+//! Where no list is known there is one of the aliases and the settings, marked `configured`; where
+//! there are none of these either, the client gets what the upstream said.
+//!
+//! # Metrics
+//! `tower_responses_model_lists_total` by `answer`: `fresh`, `cached`, `stale`, `configured`,
+//! `refused`, `failed`.
+//!
+//! # Runtime
+//! The time that the upstream has is kept by tokio's timer.
 
 mod cache;
 mod catalog;
