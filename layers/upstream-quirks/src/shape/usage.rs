@@ -6,11 +6,12 @@ use crate::fix::{Fix, Tally};
 /// The counts, and the names that chat completions give them.
 const COUNTS: [(&str, &str); 2] = [("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")];
 
-/// The details, the names that chat completions give them, and the count in them that clients
+/// The details, the names that chat completions give them, and the counts in them that clients
 /// require.
-const DETAILS: [(&str, &str, &str); 2] = [
-    ("input_tokens_details", "prompt_tokens_details", "cached_tokens"),
-    ("output_tokens_details", "completion_tokens_details", "reasoning_tokens"),
+const DETAILS: [(&str, &str, &[&str]); 2] = [
+    // OpenAI's Python SDK 3.52 requires both of the first.
+    ("input_tokens_details", "prompt_tokens_details", &["cached_tokens", "cache_write_tokens"]),
+    ("output_tokens_details", "completion_tokens_details", &["reasoning_tokens"]),
 ];
 
 /// Gives `usage` of a response its counts and their details. A usage of `null` stays.
@@ -38,13 +39,13 @@ pub(super) fn complete(response: &mut Object, tally: &mut Tally) {
         if let Some(details) = moved {
             usage.set(name, details);
         }
-        match usage.object_mut(name) {
-            Some(details) if details.get(required).and_then(Value::as_i64).is_some() => {}
-            Some(details) => details.set(required, number(0)),
-            None => {
-                let mut details = Object::new();
-                details.set(required, number(0));
-                usage.set(name, details);
+        if !usage.get(name).is_some_and(Value::is_object) {
+            usage.set(name, Object::new());
+        }
+        let Some(details) = usage.object_mut(name) else { continue };
+        for count in required {
+            if details.get(count).and_then(Value::as_i64).is_none() {
+                details.set(count, number(0));
             }
         }
     }
@@ -54,7 +55,7 @@ fn is_complete(usage: &Value) -> bool {
     let counted = |value: &Value, name: &str| value.member(name).and_then(|count| count.as_i64()).is_some();
     COUNTS.iter().all(|(name, _)| counted(usage, name))
         && counted(usage, "total_tokens")
-        && DETAILS
-            .iter()
-            .all(|(name, _, required)| usage.member(name).is_some_and(|details| counted(&details, required)))
+        && DETAILS.iter().all(|(name, _, required)| {
+            usage.member(name).is_some_and(|details| required.iter().all(|count| counted(&details, count)))
+        })
 }

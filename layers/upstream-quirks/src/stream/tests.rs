@@ -189,16 +189,18 @@ async fn a_client_that_leaves_takes_the_upstream_with_it() {
 async fn what_is_kept_is_bounded() {
     let mut stream = stream(&quirks());
     let mut next = Events::default();
-    let mut push = |value: Json| stream.event(Event::from_text(format!("data: {value}\n\n").into()), &mut next);
-    push(json!({"type": "response.created", "sequence_number": 0, "response": {"id": "r", "output": []}}));
-    push(json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0,
-        "item": {"type": "message", "id": "m", "role": "assistant", "status": "in_progress", "content": []}}));
-    let delta = "x".repeat(10_000);
-    for number in 2..300 {
-        push(json!({"type": "response.output_text.delta", "sequence_number": number, "output_index": 0,
-            "content_index": 0, "item_id": "m", "logprobs": [], "delta": delta}));
+    let mut events = vec![
+        json!({"type": "response.created", "sequence_number": 0, "response": {"id": "r", "output": []}}),
+        json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0,
+            "item": {"type": "message", "id": "m", "role": "assistant", "status": "in_progress", "content": []}}),
+    ];
+    events.extend((2..300).map(|number| {
+        json!({"type": "response.output_text.delta", "sequence_number": number, "output_index": 0,
+            "content_index": 0, "item_id": "m", "logprobs": [], "delta": "x".repeat(10_000)})
+    }));
+    for event in events {
+        stream.event(Event::from_text(format!("data: {event}\n\n").into()), &mut next);
     }
-    drop(push);
     next.drain().for_each(drop);
     assert!(matches!(stream.end(StreamEnd::Clean, &mut next), StreamEnd::Clean));
     let failed = next.drain().last().unwrap();

@@ -5,6 +5,7 @@
 mod cases;
 mod requests;
 mod rig;
+mod sdk;
 mod soak;
 mod table;
 mod truth;

@@ -15,6 +15,9 @@ use crate::{
     truth,
 };
 
+/// Which requests the upstream answers otherwise, and with which fixture.
+type Refusal = (fn(&Value) -> bool, &'static str);
+
 /// A fixture, the fix it needs, and what the client sees with it.
 pub(crate) struct Case {
     pub(crate) fix: Fix,
@@ -23,8 +26,7 @@ pub(crate) struct Case {
     pub(crate) request: Value,
     pub(crate) pause: Option<(&'static str, u64)>,
     pub(crate) configure: fn(UpstreamQuirksLayer) -> UpstreamQuirksLayer,
-    /// Requests that the upstream answers with another fixture.
-    pub(crate) refuses: Option<(fn(&Value) -> bool, &'static str)>,
+    pub(crate) refuses: Option<Refusal>,
     pub(crate) check: fn(&Seen),
 }
 
@@ -144,4 +146,30 @@ async fn what_is_right_is_not_touched() {
             truth::check(&seen);
         }
     }
+}
+
+/// A fix is counted once for each request that needed it, and not for one that did not.
+#[tokio::test]
+async fn fixes_are_counted() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    for fixture in ["numbers-minus-one", "numbers-minus-one", "good-text"] {
+        let address = upstream(Arc::new(move |_| Reply::fixture(fixture))).await;
+        exchange(&UpstreamQuirksLayer::new(Profile::Vllm), address, &json!({"stream": true})).await;
+    }
+    let counted: Vec<_> = snapshots
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
+            (key.key().name().to_owned(), labels.concat(), value)
+        })
+        .collect();
+    let expected =
+        ("tower_responses_quirk_fixed_total".to_owned(), "sequence_numbers".to_owned(), DebugValue::Counter(2));
+    assert_eq!(counted, [expected]);
 }
