@@ -55,6 +55,8 @@ struct Tool {
     is_shown: bool,
     /// Whether it is known by calls alone.
     is_undeclared: bool,
+    /// The tool that was meant by these calls, declared later.
+    stands_for: Option<usize>,
 }
 
 enum Shown {
@@ -161,6 +163,7 @@ impl<'s> Catalog<'s> {
             schema: None,
             is_shown: false,
             is_undeclared: true,
+            stands_for: None,
         };
         let tool = self.push(tool);
         if self.settings.undeclared_calls == UndeclaredCalls::Declare && !self.is_empty() {
@@ -189,14 +192,14 @@ impl<'s> Catalog<'s> {
     fn declare(&mut self, client: ClientTool, declared: &Declaration<'_>, is_deferred: bool) -> usize {
         let is_shown = self.offers && !(is_deferred && self.defers);
         let known = self.exactly(client.kind(), client.namespace(), client.name());
-        let known = known.or_else(|| self.called_before(&client));
-        if let Some(tool) = known {
+        if let Some(tool) = known.filter(|tool| !self.tools[*tool].is_undeclared) {
             self.declare_again(tool, client, declared);
             if is_shown {
                 self.show(tool);
             }
             return tool;
         }
+        let stand_in = known.or_else(|| self.called_before(&client));
         let name = names::choose(&client, |name| self.names.contains_key(name));
         let tool = Tool {
             function: self.function(&client, declared, &name),
@@ -205,8 +208,13 @@ impl<'s> Catalog<'s> {
             name: name.into(),
             is_shown,
             is_undeclared: false,
+            stands_for: None,
         };
         let tool = self.push(tool);
+        if let Some(stand_in) = stand_in {
+            // What the upstream has seen stays as it is.
+            self.tools[stand_in].stands_for = Some(tool);
+        }
         if is_shown {
             self.shown.push(Shown::Tool(tool));
         }
@@ -216,15 +224,13 @@ impl<'s> Catalog<'s> {
     fn declare_again(&mut self, tool: usize, client: ClientTool, declared: &Declaration<'_>) {
         let schema = schema(client.kind(), declared);
         let old = &self.tools[tool];
-        let differs = schema.is_some() && !same(schema.as_ref(), old.schema.as_ref());
-        if !(differs || old.is_undeclared) {
+        if schema.is_none() || same(schema.as_ref(), old.schema.as_ref()) {
             return;
         }
         let (name, is_shown) = (old.name.clone(), old.is_shown);
         let function = self.function(&client, declared, &name);
         self.intact = false;
-        self.known.insert(client.clone(), tool);
-        self.tools[tool] = Tool { client, name, function, schema, is_shown, is_undeclared: false };
+        self.tools[tool] = Tool { client, name, function, schema, is_shown, is_undeclared: false, stands_for: None };
     }
 
     /// A tool that was called by the very name that the new one would have, before it was
@@ -253,9 +259,11 @@ impl<'s> Catalog<'s> {
             client.kind() == kind && client.namespace() == namespace && client.name() == name
         };
         let natural = self.names.get(&*names::natural(namespace, name)).copied().filter(is_it);
-        natural.or_else(|| {
-            if self.known.is_empty() { None } else { self.known.get(&ClientTool::new(kind, namespace, name)).copied() }
-        })
+        let is_declared = natural.is_some_and(|tool| !self.tools[tool].is_undeclared);
+        if is_declared || self.known.is_empty() {
+            return natural;
+        }
+        self.known.get(&ClientTool::new(kind, namespace, name)).copied().or(natural)
     }
 
     /// What stands for a tool upstream.

@@ -10,7 +10,10 @@ impl Catalog<'_> {
     pub(crate) fn map(&self) -> ToolMapBuilder {
         let mut map = ToolMap::builder();
         for tool in &self.tools {
-            map.tool(&tool.name, tool.client.clone());
+            match tool.stands_for {
+                Some(meant) => map.alternate(&tool.name, &self.tools[meant].name),
+                None => map.tool(&tool.name, tool.client.clone()),
+            };
         }
         map.alternates_by(alternates);
         map

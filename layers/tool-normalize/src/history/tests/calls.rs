@@ -143,24 +143,35 @@ fn a_call_before_the_search_surfaces_a_deferred_tool() {
     let input = [of(call("a"), "n"), search_call, output];
     let before = normalize(&json!({"input": input[..1], "tools": [search()]}));
     let after = normalize(&json!({"input": input, "tools": [search()]}));
-    assert_eq!((before.names(), after.names()), (after.names(), vec!["tool_search".to_owned(), "n__a".to_owned()]));
-    assert_eq!(after.tools()[1]["description"], "Does a.");
+    assert_eq!(before.names(), ["tool_search", "n__a"]);
+    assert_eq!(after.tools()[..2], before.tools(), "what the upstream has seen stays");
+    assert_eq!(after.tools()[2]["description"], "Does a.");
+    assert!(after.names()[2].starts_with("n__a_"));
+    assert_eq!(after.means("n__a"), after.means(&after.names()[2]));
+    let input = [&input[..], &[of(call("a"), "n")]].concat();
+    let later = normalize(&json!({"input": input, "tools": [search()]}));
+    assert_eq!((&later.input()[0]["name"], &later.input()[3]["name"]), (&json!("n__a"), &json!(after.names()[2])));
 }
 
 #[test]
-fn a_tool_takes_the_name_by_which_it_was_called_too_early() {
+fn a_name_that_was_called_too_early_means_the_tool_that_bears_it() {
     let [search_call, output] = searched("c2", &[namespace("n", &[function("a")])]);
-    let input = [call("n__a"), search_call, output, of(call("a"), "n")];
+    let input = [call("n__a"), search_call, output, of(call("a"), "n"), call("n__a")];
     let upstream = normalize(&json!({"input": input, "tools": [search()]}));
-    assert_eq!(upstream.names(), ["tool_search", "n__a"]);
-    assert_eq!(upstream.means("n__a").unwrap().1.as_deref(), Some("n"));
-    assert_eq!((&upstream.input()[0]["name"], &upstream.input()[3]["name"]), (&json!("n__a"), &json!("n__a")));
+    let names = upstream.names();
+    assert_eq!(names[..2], ["tool_search", "n__a"]);
+    assert!(names.len() == 3 && names[2].starts_with("n__a_"), "the newcomer is told apart");
+    for name in ["n__a", &names[2], "n.a", "a"] {
+        assert_eq!(upstream.means(name).unwrap().1.as_deref(), Some("n"), "{name}");
+    }
+    let called: Vec<_> = [0, 3, 4].map(|at| upstream.input()[at]["name"].clone()).into();
+    assert_eq!(called, ["n__a", &names[2], "n__a"]);
 
-    // But not that of another tool that was called.
+    // But it does not mean another tool that was called.
     let [search_call, output] = searched("c2", &[namespace("n__a", &[function("b")])]);
     let input = [of(call("a__b"), "n"), search_call, output, of(call("b"), "n__a")];
     let upstream = normalize(&json!({"input": input, "tools": [search()]}));
     assert_eq!(upstream.input()[0]["name"], "n__a__b");
-    assert_ne!(upstream.input()[3]["name"], "n__a__b");
+    assert_eq!(upstream.means("n__a__b").unwrap().1.as_deref(), Some("n"));
     assert_eq!(upstream.names().last().unwrap(), upstream.input()[3]["name"].as_str().unwrap());
 }

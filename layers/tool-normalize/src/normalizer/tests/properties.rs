@@ -142,7 +142,7 @@ proptest! {
         let mut before = normalize(&json!({"input": [], "tools": base}));
         for end in 1..=items.len() {
             let after = normalize(&json!({"input": items[..end], "tools": base}));
-            prop_assert_eq!(&after.names()[..before.names().len()], &before.names()[..]);
+            prop_assert_eq!(&after.tools()[..before.tools().len()], &before.tools()[..]);
             prop_assert_eq!(&after.input()[..before.input().len()], &before.input()[..]);
             let names: HashSet<_> = after.names().into_iter().collect();
             prop_assert!(names.iter().all(|name| is_legal(name)));
