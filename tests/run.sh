@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # All tests: style, lints, documentation, every crate together and alone, and the real programs.
 #
-# Real Codex needs node with npm (tests/codex/setup.sh installs it in a cache folder), the stores
-# need redis-server and postgres. What is missing is skipped and named at the end; with CI set it
-# is a failure. A real vLLM is used if tests/vllm/setup.sh was run, or if TOWER_RESPONSES_VLLM=1.
+# Real Codex needs node with npm, OpenAI's SDK python3 (both are installed in a cache folder), the
+# stores need redis-server and postgres. What is missing is skipped and named at the end; with CI
+# set it is a failure. A real vLLM is used if tests/vllm/setup.sh was run, or if
+# TOWER_RESPONSES_VLLM=1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/steps.sh
@@ -56,10 +57,23 @@ else
   skip "tests with the real Codex" "tests/codex/setup.sh could not install it"
 fi
 
+if OPENAI_PYTHON=$(tests/python.sh openai websockets); then
+  export OPENAI_PYTHON
+else
+  unset OPENAI_PYTHON
+  skip "tests with Python clients" "tests/python.sh could not install them"
+fi
+
+websockets_client() {
+  cargo build --quiet -p tower-responses-websocket --example proxy
+  "$OPENAI_PYTHON" layers/websocket/tests/python/client.py "${CARGO_TARGET_DIR:-target}/debug/examples/proxy"
+}
+
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 step "tests of all crates${CODEX_BIN:+, with real Codex}" workspace_tests
+[ -z "${OPENAI_PYTHON:-}" ] || step "WebSocket with a client in Python" websockets_client
 step "examples in the documentation" cargo test --workspace --all-features --doc --quiet
 step "each crate alone" each_alone
 

@@ -44,8 +44,11 @@ impl Run {
     /// What Codex sent back for the call number `call` of the answer number `turn`, as text.
     pub(crate) fn output(&self, turn: usize, call: usize) -> String {
         let calls = self.exchanges[turn].items.iter().filter(|item| item["type"] == "function_call");
-        let id = &calls.map(|item| &item["call_id"]).collect::<Vec<_>>()[call];
-        let next = &self.exchanges[turn + 1].request;
+        let calls: Vec<_> = calls.map(|item| &item["call_id"]).collect();
+        let Some((id, next)) = calls.get(call).zip(self.exchanges.get(turn + 1)) else {
+            panic!("answer {turn} has {} calls; the upstream was asked {} times", calls.len(), self.exchanges.len());
+        };
+        let next = &next.request;
         let output = |item: &&Value| item["type"] == "function_call_output" && item["call_id"] == **id;
         let outputs: Vec<_> = items(next).iter().filter(output).collect();
         assert_eq!(outputs.len(), 1, "outputs of call {call} of answer {turn}");

@@ -2,7 +2,6 @@
 # Makes a Python with these packages in the cache folder and prints where: python.sh PACKAGE...
 set -euo pipefail
 
-if [ -n "${RIG_PYTHON:-}" ]; then echo "$RIG_PYTHON"; exit; fi
 home=${XDG_CACHE_HOME:-$HOME/.cache}/tower-responses/python
 imports=$(printf 'import %s;' "$@")
 if ! "$home/bin/python" -c "$imports" 2>/dev/null; then
