@@ -337,8 +337,19 @@ impl Stream {
             Kind::Terminal => self.terminal(event, next),
             Kind::Error => self.error(event, next),
             Kind::Other if event.kind().is_empty() => self.untyped(event, next),
-            Kind::Other => self.pass(event, next),
+            Kind::Other => self.other(event, next),
         }
+    }
+
+    /// What has no meaning here. It may be about an item all the same.
+    fn other(&mut self, mut event: Event, next: &mut Events) {
+        if self.shift != 0
+            && let Some(index) = self.index_of(&event)
+            && let Some(object) = event.object_mut()
+        {
+            object.set("output_index", shape::number(index));
+        }
+        self.pass(event, next);
     }
 
     /// Has the stream opened without waiting for the upstream.

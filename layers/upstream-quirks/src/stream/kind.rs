@@ -54,6 +54,9 @@ impl Kind {
             "refusal.done" => Self::TextDone(Text::Refusal),
             "output_item.added" => Self::ItemAdded,
             "output_item.done" => Self::ItemDone,
+            // What vLLM called the parts of reasoning before 0.13 has the shape of a content part.
+            "reasoning_part.added" => Self::PartAdded(PartEvents::Content),
+            "reasoning_part.done" => Self::PartDone(PartEvents::Content),
             "content_part.added" => Self::PartAdded(PartEvents::Content),
             "content_part.done" => Self::PartDone(PartEvents::Content),
             "reasoning_summary_part.added" => Self::PartAdded(PartEvents::Summary),

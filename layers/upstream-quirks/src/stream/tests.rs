@@ -223,3 +223,9 @@ fn without_fixes_nothing_changes() {
         }
     }
 }
+
+#[test]
+fn a_stream_takes_little_room() {
+    let size = size_of::<crate::Answer>();
+    assert!(size < 768, "{size} bytes");
+}
