@@ -141,11 +141,11 @@ pub async fn post_after_continue(address: SocketAddr, body: &Value) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut first = [0; 1024];
-    let length = timeout(Duration::from_secs(5), stream.read(&mut first)).await.expect("100 Continue").unwrap();
+    let length = timeout(Duration::from_secs(20), stream.read(&mut first)).await.expect("100 Continue").unwrap();
     let first = String::from_utf8_lossy(&first[..length]).into_owned();
     assert_eq!(first, "HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
     answer
 }

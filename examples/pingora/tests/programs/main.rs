@@ -7,7 +7,13 @@ mod client;
 mod program;
 mod upstream;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -21,6 +27,9 @@ use self::{
 
 /// Between two events of a stream.
 const PAUSE: Duration = Duration::from_millis(150);
+
+/// For what has to come at all, on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// For an upstream to learn that the client has left.
 const ONE_SECOND: Duration = Duration::from_secs(1);
@@ -120,23 +129,26 @@ async fn a_stack_parses_a_body_once() {
 async fn a_stream_arrives_live() {
     for program in PROGRAMS {
         for protocol in [Protocol::Http1, Protocol::H2c] {
-            let (_upstream, gateway) = start(program, Answer::Stream { events: events(call), pause: PAUSE }).await;
+            let seen = Arc::new(AtomicUsize::new(0));
+            let answer = Answer::Stream { events: events(call), pause: PAUSE, seen: Some(Arc::clone(&seen)) };
+            let (_upstream, gateway) = start(program, answer).await;
             let mut client = Client::connect(gateway.address(), protocol).await;
             let mut stream = client.post(&request(true)).await;
 
             let (mut arrived, mut times) = (Vec::new(), Vec::new());
-            while let Some(event) = stream.event().await {
+            // The upstream sends nothing more until the client has what it sent.
+            while let Some(event) = timeout(PATIENCE, stream.event()).await.expect("an event that was sent") {
                 arrived.push(event);
                 times.push(Instant::now());
+                seen.fetch_add(1, Ordering::SeqCst);
             }
             let gists = |events: &[Value]| events.iter().map(gist).collect::<Vec<_>>();
             assert_eq!(gists(&arrived), gists(&events(restored)), "{program} {protocol:?}");
             let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
             println!("{program} {protocol:?}: {gaps:?}");
-            // No event waited for the next one.
-            for gap in &gaps {
-                assert!(*gap > PAUSE / 2 && *gap < PAUSE * 3 / 2, "{program} {protocol:?}: {gaps:?}");
-            }
+            // Each came by itself. How late one may be is for the machine to say, not for all of them.
+            let late = gaps.iter().filter(|gap| **gap > PAUSE * 2).count();
+            assert!(gaps.iter().all(|gap| *gap >= PAUSE) && late < 3, "{program} {protocol:?}: {gaps:?}");
         }
     }
 }
@@ -144,7 +156,7 @@ async fn a_stream_arrives_live() {
 #[tokio::test]
 async fn a_client_that_leaves_in_a_stream_ends_the_call_upstream() {
     for program in PROGRAMS {
-        let answer = Answer::Stream { events: events(call)[..2].to_vec(), pause: Duration::ZERO };
+        let answer = Answer::stream(events(call)[..2].to_vec(), Duration::ZERO);
         let (mut upstream, gateway) = start(program, answer.and_hang()).await;
         let mut client = Client::connect(gateway.address(), Protocol::Http1).await;
         let mut stream = client.post(&request(true)).await;
@@ -178,7 +190,7 @@ async fn a_client_that_leaves_before_the_answer_ends_the_call_upstream() {
 #[tokio::test]
 async fn a_stream_that_breaks_off_upstream_does_not_end_well() {
     for program in PROGRAMS {
-        let answer = Answer::Stream { events: events(call)[..3].to_vec(), pause: PAUSE };
+        let answer = Answer::stream(events(call)[..3].to_vec(), PAUSE);
         let (_upstream, gateway) = start(program, answer.and_break()).await;
         let mut client = Client::connect(gateway.address(), Protocol::Http1).await;
         let mut stream = client.post(&request(true)).await;

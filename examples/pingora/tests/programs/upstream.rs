@@ -4,6 +4,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -26,10 +30,12 @@ use tokio::{
 pub enum Answer {
     Json(Value),
     Error(StatusCode, Value),
-    /// Events with pauses between them; then the end.
+    /// Events with pauses between them; then the end. With `seen`, each pause begins when the
+    /// client has counted the event before it.
     Stream {
         events: Vec<Value>,
         pause: Duration,
+        seen: Option<Arc<AtomicUsize>>,
     },
     /// The same; then nothing.
     Hangs(Box<Answer>),
@@ -40,6 +46,10 @@ pub enum Answer {
 }
 
 impl Answer {
+    pub fn stream(events: Vec<Value>, pause: Duration) -> Self {
+        Self::Stream { events, pause, seen: None }
+    }
+
     pub fn and_hang(self) -> Self {
         Self::Hangs(Box::new(self))
     }
@@ -127,7 +137,10 @@ async fn handle(
 struct Script {
     pieces: VecDeque<Bytes>,
     pause: Duration,
-    sleep: Option<Pin<Box<Sleep>>>,
+    wait: Option<Pin<Box<Sleep>>>,
+    sent: usize,
+    confirmed: usize,
+    seen: Option<Arc<AtomicUsize>>,
     end: End,
     guard: Guard,
 }
@@ -141,7 +154,7 @@ enum End {
 impl Script {
     fn text(text: &str, guard: Guard) -> Self {
         let pieces = VecDeque::from([Bytes::from(text.to_owned())]);
-        Self { pieces, pause: Duration::ZERO, sleep: None, end: End::Good, guard }
+        Self { pieces, pause: Duration::ZERO, wait: None, sent: 0, confirmed: 0, seen: None, end: End::Good, guard }
     }
 
     fn events(answer: Answer, guard: Guard) -> Self {
@@ -150,9 +163,9 @@ impl Script {
             Answer::Breaks(answer) => (*answer, End::Breaks),
             answer => (answer, End::Good),
         };
-        let Answer::Stream { events, pause } = answer else { unreachable!() };
+        let Answer::Stream { events, pause, seen } = answer else { unreachable!() };
         let pieces = events.into_iter().map(|event| tower_responses_testing::sse(&[event]).into()).collect();
-        Self { pieces, pause, sleep: None, end, guard }
+        Self { pieces, pause, wait: None, sent: 0, confirmed: 0, seen, end, guard }
     }
 }
 
@@ -161,14 +174,24 @@ impl Body for Script {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(sleep) = &mut self.sleep {
-            ready!(sleep.as_mut().poll(cx));
-            self.sleep = None;
+        while let Some(wait) = &mut self.wait {
+            ready!(wait.as_mut().poll(cx));
+            self.wait = None;
+            if let Some(seen) = &self.seen
+                && self.confirmed < self.sent
+            {
+                let is_seen = seen.load(Ordering::SeqCst) >= self.sent;
+                let wait = if is_seen { self.pause } else { Duration::from_millis(1) };
+                self.confirmed += usize::from(is_seen);
+                self.wait = Some(Box::pin(sleep(wait)));
+            }
         }
         match (self.pieces.pop_front(), &self.end) {
             (Some(piece), _) => {
+                self.sent += 1;
                 if !self.pause.is_zero() {
-                    self.sleep = Some(Box::pin(sleep(self.pause)));
+                    let wait = if self.seen.is_some() { Duration::ZERO } else { self.pause };
+                    self.wait = Some(Box::pin(sleep(wait)));
                 }
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
