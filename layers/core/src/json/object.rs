@@ -24,9 +24,17 @@ pub struct Object {
 struct Member {
     /// With its quotes.
     key: Bytes,
+    /// Whether there is an escape in the key.
+    escaped: bool,
     value: Value,
     /// Where the whole member stands in `source`, from separator to separator.
     place: Option<Range<usize>>,
+}
+
+impl Member {
+    fn is(&self, name: &str) -> bool {
+        scan::key_is(&self.key, self.escaped, name)
+    }
 }
 
 impl Object {
@@ -53,6 +61,7 @@ impl Object {
         for range in &mut ranges {
             members.push(Member {
                 key: text.slice(range.key),
+                escaped: range.escaped,
                 value: Value::from_text(text.slice(range.value)),
                 place: Some(range.whole),
             });
@@ -72,7 +81,7 @@ impl Object {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members.iter().rposition(|member| scan::key_is(&member.key, name))
+        self.members.iter().rposition(|member| member.is(name))
     }
 
     /// The member called `name`.
@@ -121,17 +130,20 @@ impl Object {
         let value = value.into();
         let Some(at) = self.position(name) else {
             let key = Value::string(name).text();
-            self.members.push(Member { key, value, place: None });
+            let escaped = key.len() != name.len() + 2;
+            self.members.push(Member { key, escaped, value, place: None });
             return;
         };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;
-        let mut index = 0;
-        self.members.retain(|member| {
-            index += 1;
-            index > at || !scan::key_is(&member.key, name)
-        });
+        if self.members[..at].iter().any(|member| member.is(name)) {
+            let mut index = 0;
+            self.members.retain(|member| {
+                index += 1;
+                index > at || !member.is(name)
+            });
+        }
     }
 
     /// Removes every member called `name` and gives the one that counted.
@@ -139,7 +151,7 @@ impl Object {
         let at = self.position(name)?;
         self.changed = true;
         let removed = self.members[at].value.clone();
-        self.members.retain(|member| !scan::key_is(&member.key, name));
+        self.members.retain(|member| !member.is(name));
         Some(removed)
     }
 

@@ -3,9 +3,9 @@
 //! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
 //! anything else it answers `None` or a wrong range, and it never panics.
 
-use std::ops::{Not, Range};
+use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +15,8 @@ mod tests;
 #[derive(Debug, Clone)]
 pub(crate) struct MemberRange {
     pub(crate) key: Range<usize>,
+    /// Whether there is an escape in the key.
+    pub(crate) escaped: bool,
     pub(crate) value: Range<usize>,
     pub(crate) whole: Range<usize>,
 }
@@ -147,7 +149,8 @@ impl<'a> Members<'a> {
         let end = skip_space(text, value_end);
         self.state = if text.get(end)? == &b'}' { State::Closed } else { State::Inside };
         self.at = end;
-        Some(MemberRange { key: key..key_end, value: value..value_end, whole: start..end })
+        let escaped = memchr(b'\\', &text[key..key_end]).is_some();
+        Some(MemberRange { key: key..key_end, escaped, value: value..value_end, whole: start..end })
     }
 }
 
@@ -190,18 +193,17 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
 }
 
 /// Whether the key text (with its quotes) spells `name`.
-pub(crate) fn key_is(key: &[u8], name: &str) -> bool {
-    let Some(inner) = key.get(1..key.len().saturating_sub(1)) else { return false };
-    if inner.contains(&b'\\') {
-        super::decode::<String>(key).is_ok_and(|key| key == name)
-    } else {
-        inner == name.as_bytes()
+#[inline]
+pub(crate) fn key_is(key: &[u8], escaped: bool, name: &str) -> bool {
+    if escaped {
+        return super::decode::<String>(key).is_ok_and(|key| key == name);
     }
+    key.len() == name.len() + 2 && &key[1..=name.len()] == name.as_bytes()
 }
 
 /// The text of the first member called `name` of the object that is `text`.
 pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let member = Members::new(text).find(|member| key_is(&text[member.key.clone()], name))?;
+    let member = Members::new(text).find(|member| key_is(&text[member.key.clone()], member.escaped, name))?;
     Some(&text[member.value])
 }
 
@@ -211,8 +213,7 @@ pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option
     let mut missing = N;
     for member in Members::new(text) {
         let key = &text[member.key];
-        let plain = key[1..key.len() - 1].contains(&b'\\').not().then(|| &key[1..key.len() - 1]);
-        let is = |name: &&str| plain.map_or_else(|| key_is(key, name), |key| key == name.as_bytes());
+        let is = |name: &&str| key_is(key, member.escaped, name);
         if let Some(at) = names.iter().position(is).filter(|at| found[*at].is_none()) {
             found[at] = Some(member.value);
             missing -= 1;
