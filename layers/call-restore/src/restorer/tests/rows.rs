@@ -261,6 +261,71 @@ fn two_calls_interleaved() {
 }
 
 #[test]
+fn two_calls_interleaved_without_ids() {
+    let upstream = weave(
+        &call_events("apply_patch", &["{\"input\":\"a", "b\"}"]),
+        &call_events("apply_patch", &["{\"input\":\"1", "2\"}"]),
+    );
+    let client = weave(
+        &custom_events(&custom_call("apply_patch", "ab"), &["a", "b"]),
+        &custom_events(&custom_call("apply_patch", "12"), &["1", "2"]),
+    );
+    let named = |event: &Json| serde_json::from_str(&event.to_string().replace("\"ctc_", "\"ctc_call_")).unwrap();
+    let client: Vec<Json> = client.iter().map(named).collect();
+    for blank in [None, Some(json!(null)), Some(json!(""))] {
+        let set = |object: &mut Json, name: &str| match &blank {
+            Some(blank) => object[name] = blank.clone(),
+            None => *object = without(object.clone(), &[name]),
+        };
+        let mut upstream = upstream.clone();
+        for event in &mut upstream {
+            if event.get("item_id").is_some() {
+                set(event, "item_id");
+            }
+            if let Some(item) = event.get_mut("item") {
+                set(item, "id");
+            }
+            if let Some(item) = event.pointer_mut("/response/output/0") {
+                set(item, "id");
+            }
+        }
+        check(&upstream, &client);
+    }
+}
+
+#[test]
+fn an_item_that_is_added_again_begins_anew() {
+    for names in [&[][..], &["id"][..]] {
+        let added = |item: Json| item_event("added", &without(with(item, json!({"status": "in_progress"})), names));
+        let argument = |text| without(delta("function_call_arguments", "fc_1", text), &["item_id"]);
+        let id = if names.is_empty() { "ctc_1" } else { "ctc_call_1" };
+        let input = |text| delta("custom_tool_call_input", id, text);
+        let restored = with(custom_call("apply_patch", ""), json!({"id": id, "status": "in_progress"}));
+        let expected = item_event("added", &restored);
+        check(
+            &[
+                added(function_call("apply_patch", "")),
+                argument("{\"input\":\"a"),
+                added(function_call("apply_patch", "")),
+                argument("{\"input\":\"b"),
+            ],
+            &[expected.clone(), input("a"), expected, input("b")],
+        );
+    }
+}
+
+#[test]
+fn two_calls_at_the_same_place_are_told_apart_by_id() {
+    let second = |event: &Json| with(of_second(event), json!({"output_index": 0}));
+    let upstream = call_events("apply_patch", &["{\"input\":\"a", "b\"}"]);
+    let client = custom_events(&custom_call("apply_patch", "ab"), &["a", "b"]);
+    let weave = |events: &[Json]| -> Vec<Json> {
+        events[1..events.len() - 1].iter().flat_map(|event| [event.clone(), second(event)]).collect()
+    };
+    check(&weave(&upstream), &weave(&client));
+}
+
+#[test]
 fn a_call_that_was_cut_is_listed_and_never_done() {
     for (name, half, item) in [
         ("apply_patch", r#"{"input":"*** Beg"#, custom_call("apply_patch", "*** Beg")),
