@@ -23,6 +23,9 @@ pub(crate) use self::read::{Declaration, Place, declares_client_search};
 #[cfg(test)]
 mod tests;
 
+/// How many types of dropped tools are told apart.
+const MOST_DROPPED: usize = 16;
+
 /// All tools of one request.
 pub(crate) struct Catalog<'s> {
     settings: &'s Settings,
@@ -101,7 +104,7 @@ impl<'s> Catalog<'s> {
         self.tools[tool].function.member_str("description").unwrap_or_default()
     }
 
-    /// Which types of tools were dropped, each once.
+    /// Which types of tools were dropped, each once: the first few of them.
     pub(crate) fn dropped(&self) -> &[Box<str>] {
         &self.dropped
     }
@@ -121,22 +124,22 @@ impl<'s> Catalog<'s> {
         (!unchanged).then(|| self.shown.iter().map(value).collect())
     }
 
-    /// Leaves out what `keep` does not name.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&ClientTool, usize) -> bool, keep_passed: impl Fn(&Value) -> bool) {
+    /// Makes the upstream see nothing but the tools that `keep` names, hidden ones too.
+    pub(crate) fn show_only(
+        &mut self,
+        keep: impl Fn(&ClientTool, usize) -> bool,
+        keep_passed: impl Fn(&Value) -> bool,
+    ) {
+        for tool in 0..self.tools.len() {
+            if keep(&self.tools[tool].client, tool) {
+                self.show(tool);
+            }
+        }
         let tools = &self.tools;
         self.shown.retain(|shown| match shown {
             Shown::Tool(tool) => keep(&tools[*tool].client, *tool),
             Shown::Passed(value) => keep_passed(value),
         });
-    }
-
-    /// Makes the upstream see all members of a namespace.
-    pub(crate) fn show_members(&mut self, namespace: &str) {
-        for tool in 0..self.tools.len() {
-            if self.tools[tool].client.namespace() == Some(namespace) {
-                self.show(tool);
-            }
-        }
     }
 
     /// Makes the upstream see a tool, after all others, if it does not yet.
@@ -305,7 +308,8 @@ impl<'s> Catalog<'s> {
                 return Err(ApiError::bad_request(message).param(place.param()).code("unsupported_tool"));
             }
             Policy::Drop | Policy::Reject => {
-                if !self.dropped.iter().any(|dropped| **dropped == *kind) {
+                let is_new = || self.dropped.iter().all(|dropped| **dropped != *kind);
+                if self.dropped.len() < MOST_DROPPED && is_new() {
                     self.dropped.push(kind.into());
                 }
             }

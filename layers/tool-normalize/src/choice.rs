@@ -1,5 +1,7 @@
 //! `tool_choice`: which tools the model may or has to call.
 
+use std::collections::HashSet;
+
 use tower_responses_core::{
     ApiError, ToolKind, ToolMap,
     json::{Object, Value},
@@ -25,8 +27,7 @@ pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, tools: &To
         "function" | "custom" | "tool_search" => function(&choice, &kind, catalog, tools)?,
         "namespace" => {
             let name = choice.member_str("name").unwrap_or_default();
-            catalog.show_members(&name);
-            catalog.retain(|tool, _| tool.namespace() == Some(&name), |_| false);
+            catalog.show_only(|tool, _| tool.namespace() == Some(&name), |_| false);
             if catalog.is_empty() {
                 return Err(refuse(format!("tool_choice names the namespace '{name}', which has no tools")));
             }
@@ -115,23 +116,21 @@ fn allowed(choice: &Value, catalog: &mut Catalog<'_>) -> Result<&'static str, Ap
     let inner = choice.member("allowed_tools").filter(Value::is_object);
     let choice = inner.as_ref().unwrap_or(choice);
     let map = catalog.map().build();
-    let (mut tools, mut namespaces, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tools, mut namespaces, mut passed) = (HashSet::new(), HashSet::new(), HashSet::new());
     for entry in choice.member("tools").and_then(|tools| tools.elements()).unwrap_or_default() {
         let nested = entry.member("function").filter(Value::is_object);
         let entry = nested.as_ref().unwrap_or(&entry);
         let kind = entry.member_str("type").unwrap_or_else(|| "function".into());
         let name = entry.member_str("name").unwrap_or_else(|| kind.clone());
         match &*kind {
-            "namespace" => namespaces.push(name.into_owned()),
+            "namespace" => drop(namespaces.insert(name.into_owned())),
             "function" | "custom" | "tool_search" => tools.extend(named(entry, &kind, &name, catalog, &map)),
-            _ => passed.push(kind.into_owned()),
+            _ => drop(passed.insert(kind.into_owned())),
         }
     }
-    tools.iter().for_each(|&tool| catalog.show(tool));
-    namespaces.iter().for_each(|namespace| catalog.show_members(namespace));
-    catalog.retain(
-        |client, tool| tools.contains(&tool) || namespaces.iter().any(|name| client.namespace() == Some(name)),
-        |value| value.member_str("type").is_some_and(|kind| passed.iter().any(|passed| *passed == kind)),
+    catalog.show_only(
+        |client, tool| tools.contains(&tool) || client.namespace().is_some_and(|name| namespaces.contains(name)),
+        |value| value.member_str("type").is_some_and(|kind| passed.contains(&*kind)),
     );
     if choice.member_str("mode").as_deref() != Some("required") {
         return Ok("auto");

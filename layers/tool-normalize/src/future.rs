@@ -109,10 +109,9 @@ fn tell(dropped: &[Box<str>]) -> Option<HeaderValue> {
 
 /// The types as a header can hold them: clients may write anything there.
 fn names(dropped: &[Box<str>]) -> String {
-    const MOST: usize = 16;
     const LONGEST: usize = 64;
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '?' };
-    let names = dropped.iter().take(MOST).map(|name| name.chars().take(LONGEST).map(plain).collect::<String>());
+    let names = dropped.iter().map(|name| name.chars().take(LONGEST).map(plain).collect::<String>());
     names.collect::<Vec<_>>().join(", ")
 }
 

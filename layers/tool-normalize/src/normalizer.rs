@@ -64,7 +64,7 @@ impl Default for Settings {
 pub struct Normalized {
     /// The names under which the upstream knows the client's tools.
     pub map: ToolMap,
-    /// The types of the tools that were left out, each once.
+    /// The types of the tools that were left out, each once: the first 16 of them.
     pub dropped: Vec<Box<str>>,
 }
 

@@ -276,6 +276,13 @@ fn tools_that_nobody_here_executes_follow_the_policy() {
 }
 
 #[test]
+fn a_list_without_end_is_not_told_in_full() {
+    let tools: Vec<_> = (0..1000).map(|i| json!({"type": format!("new_{i}")})).collect();
+    let dropped = with_tools(json!(tools)).dropped;
+    assert_eq!((dropped.len(), &*dropped[15]), (16, "new_15"));
+}
+
+#[test]
 fn what_is_rejected_is_named() {
     let normalizer = Normalizer::new().tools(ToolPolicies::new().set("mcp", Policy::Reject).unknown(Policy::Reject));
     let mcp = json!({"type": "mcp"});
