@@ -1,10 +1,11 @@
 //! Conversations that were used lately, so that their next turn asks no store.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
+
+use bytes::Bytes;
 
 use crate::{Owner, ResponseId, Shared, Turn, aged::Aged, texts::Texts};
 
@@ -23,19 +24,51 @@ struct Inner {
     texts: Texts,
 }
 
+/// The turns of one conversation, in the order in which they came: what continues is found at
+/// the end most of the time.
 #[derive(Debug)]
 struct Branches {
     owner: Owner,
-    turns: HashMap<[u8; 16], Cached>,
+    turns: Vec<Cached>,
 }
 
 #[derive(Debug)]
 struct Cached {
-    previous: Option<ResponseId>,
-    turn: Arc<Turn>,
+    own: [u8; 16],
+    previous: Option<usize>,
+    body: Bytes,
+    /// Read when it is wanted for the first time.
+    turn: OnceLock<Arc<Turn>>,
     /// `None` where only later turns were asked for.
     shared: Option<Vec<Shared>>,
     confirmed: Instant,
+}
+
+impl Branches {
+    fn position(&self, id: ResponseId) -> Option<usize> {
+        self.turns.iter().rposition(|cached| cached.own == id.own())
+    }
+}
+
+impl Cached {
+    /// What is here was whole when it came.
+    fn turn(&self) -> Option<Arc<Turn>> {
+        if let Some(turn) = self.turn.get() {
+            return Some(turn.clone());
+        }
+        let turn = Arc::new(Turn::decode(&self.body).ok()?);
+        Some(self.turn.get_or_init(|| turn).clone())
+    }
+}
+
+/// A turn that the store has.
+#[derive(Debug)]
+pub(crate) struct Kept<'a> {
+    pub(crate) owner: &'a Owner,
+    pub(crate) id: ResponseId,
+    pub(crate) previous: Option<ResponseId>,
+    pub(crate) body: Bytes,
+    pub(crate) shared: Option<&'a [Shared]>,
 }
 
 /// A chain of turns, oldest first, that a new turn continues.
@@ -89,26 +122,18 @@ impl Cache {
     /// Notes that the store still has the response.
     pub(crate) fn confirm(&self, id: ResponseId) {
         self.with(|inner| {
-            let branches = inner.conversations.get_mut(id.conversation());
-            if let Some(cached) = branches.and_then(|branches| branches.turns.get_mut(&id.own())) {
-                cached.confirmed = Instant::now();
+            let Some(branches) = inner.conversations.get_mut(id.conversation()) else { return };
+            if let Some(at) = branches.position(id) {
+                branches.turns[at].confirmed = Instant::now();
             }
         });
     }
 
-    /// Takes a turn that the store has.
-    pub(crate) fn insert(
-        &self,
-        owner: &Owner,
-        id: ResponseId,
-        previous: Option<ResponseId>,
-        turn: Arc<Turn>,
-        shared: Option<&[Shared]>,
-    ) {
-        if self.limit == 0 {
-            return;
+    /// Takes a turn, if what it continues is here as well.
+    pub(crate) fn insert(&self, kept: Kept<'_>) {
+        if self.limit > 0 {
+            self.with(|inner| inner.insert(kept));
         }
-        self.with(|inner| inner.insert(owner, id, previous, turn, shared));
     }
 
     pub(crate) fn remove(&self, id: ResponseId) {
@@ -123,49 +148,60 @@ impl Cache {
 impl Inner {
     fn chain(&self, owner: &Owner, id: ResponseId) -> Option<(Chain, Instant)> {
         let branches = self.conversations.get(id.conversation()).filter(|branches| branches.owner == *owner)?;
-        let tip = branches.turns.get(&id.own())?;
+        let tip = &branches.turns[branches.position(id)?];
         let shared = tip.shared.clone()?;
-        let mut turns = vec![tip.turn.clone()];
+        let mut turns = vec![tip.turn()?];
         let mut previous = tip.previous;
-        while let Some(id) = previous {
-            let cached = branches.turns.get(&id.own())?;
-            turns.push(cached.turn.clone());
+        while let Some(at) = previous {
+            let cached = &branches.turns[at];
+            turns.push(cached.turn()?);
             previous = cached.previous;
         }
         turns.reverse();
         Some((Chain { turns, shared }, tip.confirmed))
     }
 
-    fn insert(
-        &mut self,
-        owner: &Owner,
-        id: ResponseId,
-        previous: Option<ResponseId>,
-        turn: Arc<Turn>,
-        shared: Option<&[Shared]>,
-    ) {
-        let conversation = id.conversation();
-        let known = self.conversations.get(conversation).is_some_and(|branches| branches.turns.contains_key(&id.own()));
-        if known && shared.is_none() {
+    fn insert(&mut self, kept: Kept<'_>) {
+        let conversation = kept.id.conversation();
+        let branches = self.conversations.get(conversation);
+        let known = branches.and_then(|branches| branches.position(kept.id));
+        let previous = match kept.previous {
+            None => None,
+            Some(previous) => match branches.and_then(|branches| branches.position(previous)) {
+                None => return,
+                found => found,
+            },
+        };
+        if known.is_some() && kept.shared.is_none() {
             return;
         }
-        let shared = shared.map(|shared| shared.iter().map(|shared| self.texts.keep(shared)).collect::<Vec<_>>());
-        let bytes = turn.size() + OVERHEAD;
+        let shared = kept.shared.map(|shared| shared.iter().map(|shared| self.texts.keep(shared)).collect::<Vec<_>>());
+        let bytes = kept.body.len() + OVERHEAD;
         let branches =
-            self.conversations.entry(conversation, || Branches { owner: owner.clone(), turns: HashMap::new() });
-        let cached = Cached { previous, turn, shared, confirmed: Instant::now() };
-        let replaced = branches.turns.insert(id.own(), cached);
-        match &replaced {
-            Some(replaced) => self.release(replaced.shared.as_deref()),
-            None => self.conversations.grow(conversation, bytes),
+            self.conversations.entry(conversation, || Branches { owner: kept.owner.clone(), turns: Vec::new() });
+        if let Some(at) = known {
+            let replaced = std::mem::replace(&mut branches.turns[at].shared, shared);
+            branches.turns[at].confirmed = Instant::now();
+            self.release(replaced.as_deref());
+            return;
         }
+        branches.turns.push(Cached {
+            own: kept.id.own(),
+            previous,
+            body: kept.body,
+            turn: OnceLock::new(),
+            shared,
+            confirmed: Instant::now(),
+        });
+        self.conversations.grow(conversation, bytes);
+        self.conversations.touch(conversation);
         while let Some(branches) = self.conversations.pop_over(self.texts.bytes()) {
             self.forget(branches);
         }
     }
 
     fn forget(&mut self, branches: Branches) {
-        for cached in branches.turns.into_values() {
+        for cached in branches.turns {
             self.release(cached.shared.as_deref());
         }
     }

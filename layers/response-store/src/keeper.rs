@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     ItemKey, Owner, Record, ResponseId, ResponseStore, StoreError, Stored, Turn,
-    cache::{Cache, Chain, Lookup},
+    cache::{Cache, Chain, Kept, Lookup},
 };
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Keeper {
             if let Some(shared) = shared {
                 turn.check(shared)?;
             }
-            self.cache.insert(owner, *link, previous, turn.clone(), shared);
+            self.cache.insert(Kept { owner, id: *link, previous, body: body.clone(), shared });
             chain.turns.push(turn);
             previous = Some(*link);
         }
@@ -73,9 +73,13 @@ impl Keeper {
 
     /// Keeps in the cache what was stored.
     pub(crate) fn keep(&self, record: &Record) {
-        if let Ok(turn) = Turn::decode(&record.body) {
-            self.cache.insert(&record.owner, record.id, record.previous, Arc::new(turn), Some(&record.shared));
-        }
+        self.cache.insert(Kept {
+            owner: &record.owner,
+            id: record.id,
+            previous: record.previous,
+            body: record.body.clone(),
+            shared: Some(&record.shared),
+        });
     }
 
     /// The item that some stored response of the owner has.

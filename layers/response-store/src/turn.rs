@@ -26,6 +26,7 @@ pub struct Turn {
     pending: Vec<PendingCall>,
     failed: bool,
     own: Bytes,
+    numbers: Option<Bytes>,
     tool_choice: Option<Bytes>,
     roles: Vec<Role>,
     size: usize,
@@ -125,6 +126,9 @@ impl NewTurn<'_> {
             writer.section(Section::Pending, format!("{} {}", call.kind, call.call_id).as_bytes());
         }
         writer.section(Section::Own, &parts.own);
+        if let Some(numbers) = &parts.numbers {
+            writer.section(Section::Numbers, numbers);
+        }
         if let Some(choice) = self.tool_choice {
             writer.section(Section::ToolChoice, choice);
         }
@@ -150,6 +154,7 @@ impl Turn {
             pending: Vec::new(),
             failed: false,
             own: Bytes::new(),
+            numbers: None,
             tool_choice: None,
             roles: Vec::new(),
             size: body.len(),
@@ -173,6 +178,7 @@ impl Turn {
                 self.pending.push(PendingCall { kind: kind.to_owned(), call_id: call_id.to_owned() });
             }
             Section::Own => self.own = text,
+            Section::Numbers => self.numbers = Some(text),
             Section::ToolChoice => self.tool_choice = Some(text),
             Section::Roles => {
                 self.roles = text.iter().map(|role| Role::of(*role)).collect::<Result<_, _>>()?;

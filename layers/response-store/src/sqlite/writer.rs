@@ -8,6 +8,7 @@ use std::{
         mpsc,
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -73,6 +74,9 @@ const MAX_BYTES: usize = 16 << 20;
 
 /// What a job takes beside its text.
 const OVERHEAD: usize = 1024;
+
+/// How long a commit waits for company, if the one before it had any.
+const GATHER: Duration = Duration::from_micros(250);
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
@@ -145,7 +149,12 @@ impl fmt::Debug for Writer {
 
 fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize) {
     let mut texts = KnownTexts::default();
+    let mut last_group = 1;
     while let Ok(first) = jobs.recv() {
+        if last_group > 1 {
+            // Others are on their way: a commit costs more than this wait.
+            std::thread::sleep(GATHER);
+        }
         let mut bytes = first.size;
         let mut group = vec![first.job];
         while group.len() < MAX_JOBS
@@ -155,6 +164,7 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
             bytes += next.size;
             group.push(next.job);
         }
+        last_group = group.len();
         commit(&connection, &mut texts, group);
         queued.fetch_sub(bytes, Ordering::Relaxed);
     }

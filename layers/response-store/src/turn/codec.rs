@@ -20,11 +20,21 @@ pub(super) enum Section {
     ToolChoice = 6,
     Roles = 7,
     Failed = 8,
+    Numbers = 9,
 }
 
 impl Section {
-    const ALL: [Self; 8] =
-        [Self::Input, Self::Output, Self::Cut, Self::Pending, Self::Own, Self::ToolChoice, Self::Roles, Self::Failed];
+    const ALL: [Self; 9] = [
+        Self::Input,
+        Self::Output,
+        Self::Cut,
+        Self::Pending,
+        Self::Own,
+        Self::ToolChoice,
+        Self::Roles,
+        Self::Failed,
+        Self::Numbers,
+    ];
 
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|section| *section as u8 == byte)

@@ -1,6 +1,6 @@
 //! The response object: taken apart so that what repeats is kept once, and put together again.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use tower_responses_core::json::{Array, Object, Value};
 
 use super::{Role, Turn};
@@ -8,52 +8,111 @@ use crate::{StoreError, Stored};
 
 /// The members that differ between the responses of a conversation. In the frame they are `null`,
 /// which keeps their place.
-const OWN: [&str; 11] = [
-    "created_at",
-    "completed_at",
-    "status",
-    "error",
-    "incomplete_details",
-    "max_output_tokens",
-    "metadata",
-    "usage",
-    "user",
-    "safety_identifier",
-    "prompt_cache_key",
-];
+const OWN: [&str; 7] =
+    ["created_at", "completed_at", "max_output_tokens", "metadata", "user", "safety_identifier", "prompt_cache_key"];
 
 /// The members that are kept elsewhere.
 const ELSEWHERE: [&str; 5] = ["id", "output", "previous_response_id", "tools", "instructions"];
 
+/// Of this member the shape is in the frame and the numbers are kept beside it: model servers
+/// say much about few tokens.
+const COUNTED: &str = "usage";
+
 pub(super) struct Parts {
     pub(super) frame: Bytes,
     pub(super) own: Bytes,
+    pub(super) numbers: Option<Bytes>,
     pub(super) tools: Option<Bytes>,
     pub(super) instructions: Option<Bytes>,
     pub(super) failed: bool,
 }
 
 pub(super) fn take_apart(response: &Object) -> Parts {
-    let text = |name| response.get(name).filter(|value| !value.is_null()).map(Value::text);
-    let mut own = Object::new();
-    let mut frame = Object::new();
+    let mut parts =
+        Parts { frame: Bytes::new(), own: Bytes::new(), numbers: None, tools: None, instructions: None, failed: false };
+    let (mut frame, mut own) = (Members::default(), Members::default());
     for (name, value) in response.iter() {
-        if value.is_null() || ELSEWHERE.contains(&&*name) {
-            frame.set(&name, Value::null());
-        } else if OWN.contains(&&*name) {
-            frame.set(&name, Value::null());
-            own.set(&name, value.clone());
+        let text = value.text();
+        let name = &*name;
+        if value.is_null() {
+            frame.push(name, b"null");
+        } else if ELSEWHERE.contains(&name) {
+            frame.push(name, b"null");
+            match name {
+                "tools" => parts.tools = Some(text),
+                "instructions" => parts.instructions = Some(text),
+                _ => {}
+            }
+        } else if OWN.contains(&name) {
+            frame.push(name, b"null");
+            own.push(name, &text);
+        } else if let Some((shape, numbers)) = (name == COUNTED).then(|| split_numbers(&text)).flatten() {
+            frame.push(name, &shape);
+            parts.numbers = Some(numbers);
         } else {
-            frame.set(&name, value.clone());
+            parts.failed |= name == "status" && &text[..] == b"\"failed\"";
+            frame.push(name, &text);
         }
     }
-    Parts {
-        frame: frame.text(),
-        own: own.text(),
-        tools: text("tools"),
-        instructions: text("instructions"),
-        failed: response.get_str("status").as_deref() == Some("failed"),
+    (parts.frame, parts.own) = (frame.finish(), own.finish());
+    parts
+}
+
+/// Writes an object.
+#[derive(Default)]
+struct Members(BytesMut);
+
+impl Members {
+    fn push(&mut self, name: &str, value: &[u8]) {
+        self.0.put_u8(if self.0.is_empty() { b'{' } else { b',' });
+        self.0.put_slice(&Value::string(name).text());
+        self.0.put_u8(b':');
+        self.0.put_slice(value);
     }
+
+    fn finish(mut self) -> Bytes {
+        if self.0.is_empty() {
+            return Bytes::from_static(b"{}");
+        }
+        self.0.put_u8(b'}');
+        self.0.freeze()
+    }
+}
+
+/// The text with `0` in the place of each run of digits, and the runs. `None` where there is
+/// more to it than counts: a list may have another length each time, and so another shape.
+fn split_numbers(text: &[u8]) -> Option<(Bytes, Bytes)> {
+    let (mut shape, mut numbers) = (BytesMut::with_capacity(text.len()), BytesMut::new());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        let run = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if run > 0 {
+            shape.put_u8(b'0');
+            numbers.put_slice(&rest[..run]);
+            numbers.put_u8(b' ');
+            rest = &rest[run..];
+            continue;
+        }
+        if first == b'[' && after.first() != Some(&b']') {
+            return None;
+        }
+        shape.put_u8(first);
+        rest = after;
+    }
+    Some((shape.freeze(), numbers.freeze()))
+}
+
+/// The text that [`split_numbers`] has split; `None` if the two do not belong together.
+fn join_numbers(shape: &[u8], numbers: &[u8]) -> Option<Bytes> {
+    let mut runs = numbers.strip_suffix(b" ").unwrap_or(numbers).split(|byte| *byte == b' ');
+    let mut text = BytesMut::with_capacity(shape.len() + numbers.len());
+    for byte in shape {
+        match byte {
+            b'0' => text.put_slice(runs.next()?),
+            _ => text.put_u8(*byte),
+        }
+    }
+    runs.next().unwrap_or_default().is_empty().then(|| text.freeze())
 }
 
 /// The response object of a turn.
@@ -65,6 +124,11 @@ pub(crate) fn rebuild(stored: &Stored, turn: &Turn) -> Result<Object, StoreError
     response.set("id", &*stored.id.to_string());
     for (name, value) in own.iter() {
         response.set(&name, value.clone());
+    }
+    if let Some(numbers) = &turn.numbers {
+        let shape = response.get(COUNTED).map(Value::text).unwrap_or_default();
+        let text = join_numbers(&shape, numbers).ok_or_else(unreadable)?;
+        response.set(COUNTED, Value::from_text(text));
     }
     if let Some(previous) = stored.previous {
         response.set("previous_response_id", &*previous.to_string());
@@ -79,4 +143,25 @@ pub(crate) fn rebuild(stored: &Stored, turn: &Turn) -> Result<Object, StoreError
     let output = turn.output().iter().map(|item| Value::from_text(item.text.clone()));
     response.set("output", output.collect::<Array>());
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{join_numbers, split_numbers};
+
+    #[test]
+    fn numbers_are_split_from_their_shape_and_joined_again() {
+        for text in [
+            r#"{"input_tokens":13,"details":{"cached":0,"per_turn":[]},"total_tokens":1029}"#,
+            r#"{"a1":2.50e-3,"b":"x 7 y","c":"00"}"#,
+            "{}",
+            "null",
+        ] {
+            let (shape, numbers) = split_numbers(text.as_bytes()).unwrap();
+            assert_eq!(join_numbers(&shape, &numbers).unwrap(), text);
+        }
+        assert!(split_numbers(b"{\"per_turn\":[1]}").is_none());
+        assert!(join_numbers(b"{\"a\":0}", b"1 2 ").is_none());
+        assert!(join_numbers(b"{\"a\":0,\"b\":0}", b"1 ").is_none());
+    }
 }
