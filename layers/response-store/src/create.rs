@@ -27,6 +27,8 @@ pub(crate) struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     pub(crate) input: Vec<Bytes>,
+    /// How many turns came before.
+    pub(crate) depth: usize,
     pub(crate) pending: Vec<PendingCall>,
     pub(crate) tools: Option<Bytes>,
     pub(crate) tool_choice: Option<Bytes>,
@@ -126,7 +128,7 @@ pub(crate) fn prepare(
     chain: Chain,
     inherit_tools: bool,
 ) -> Result<Remembered, ApiError> {
-    let mut remembered = Remembered { known: chain.shared.clone(), ..Remembered::default() };
+    let mut remembered = Remembered { known: chain.shared.clone(), depth: chain.turns.len(), ..Remembered::default() };
     if asked.store || asked.previous.is_some() {
         remembered.input = input_items(request.get("input")).ok_or_else(|| {
             ApiError::bad_request("Invalid type for 'input': expected a string or an array.").param("input")

@@ -113,6 +113,7 @@ impl Keep {
         let record = NewTurn {
             id: self.id,
             previous: self.previous,
+            depth: storing.request.depth,
             owner: &storing.owner,
             input: &storing.request.input,
             pending: storing.request.pending.clone(),
@@ -173,6 +174,10 @@ impl Collected {
 }
 
 impl EventFilter for Keep {
+    fn passes_by(&self, event: &Event) -> bool {
+        event.is_delta()
+    }
+
     fn event(&mut self, mut event: Event, next: &mut Events) {
         let status = match event.kind() {
             "response.output_item.done" if self.storing.is_some() && !self.done => {

@@ -57,6 +57,9 @@ impl Keeper {
         let last = history.links.len().saturating_sub(1);
         for (at, (link, body)) in history.links.iter().enumerate() {
             let turn = Arc::new(Turn::decode(body)?);
+            if turn.depth() != at {
+                return Err(StoreError::corrupt("a turn of a conversation is missing"));
+            }
             let shared = (at == last).then_some(&chain.shared[..]);
             if let Some(shared) = shared {
                 turn.check(shared)?;

@@ -25,6 +25,7 @@ pub struct Turn {
     output: Vec<OutputItem>,
     pending: Vec<PendingCall>,
     failed: bool,
+    depth: usize,
     own: Bytes,
     numbers: Option<Bytes>,
     tool_choice: Option<Bytes>,
@@ -62,6 +63,8 @@ pub struct NewTurn<'a> {
     pub id: ResponseId,
     /// What it continues.
     pub previous: Option<ResponseId>,
+    /// How many turns came before it.
+    pub depth: usize,
     /// Whose it is.
     pub owner: &'a Owner,
     /// The items of the request, without those of earlier turns.
@@ -125,6 +128,7 @@ impl NewTurn<'_> {
         for call in calls.pending() {
             writer.section(Section::Pending, format!("{} {}", call.kind, call.call_id).as_bytes());
         }
+        writer.section(Section::Depth, self.depth.to_string().as_bytes());
         writer.section(Section::Own, &parts.own);
         if let Some(numbers) = &parts.numbers {
             writer.section(Section::Numbers, numbers);
@@ -153,6 +157,7 @@ impl Turn {
             output: Vec::new(),
             pending: Vec::new(),
             failed: false,
+            depth: 0,
             own: Bytes::new(),
             numbers: None,
             tool_choice: None,
@@ -176,6 +181,10 @@ impl Turn {
                 let (kind, call_id) =
                     text.split_once(' ').ok_or_else(|| StoreError::corrupt("a call without an id"))?;
                 self.pending.push(PendingCall { kind: kind.to_owned(), call_id: call_id.to_owned() });
+            }
+            Section::Depth => {
+                let depth = std::str::from_utf8(&text).ok().and_then(|depth| depth.parse().ok());
+                self.depth = depth.ok_or_else(|| StoreError::corrupt("the place of a response is no number"))?;
             }
             Section::Own => self.own = text,
             Section::Numbers => self.numbers = Some(text),
@@ -214,6 +223,11 @@ impl Turn {
         let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
         let id = |text: &Bytes| Value::from_text(text.clone()).member_str("id").map(|id| ItemKey::new(owner, &id));
         all.filter_map(id).collect()
+    }
+
+    /// How many turns came before it: a chain of another length lacks one.
+    pub fn depth(&self) -> usize {
+        self.depth
     }
 
     /// The calls that wait for an output after this turn.

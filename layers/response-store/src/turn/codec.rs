@@ -21,10 +21,11 @@ pub(super) enum Section {
     Roles = 7,
     Failed = 8,
     Numbers = 9,
+    Depth = 10,
 }
 
 impl Section {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Input,
         Self::Output,
         Self::Cut,
@@ -34,6 +35,7 @@ impl Section {
         Self::Roles,
         Self::Failed,
         Self::Numbers,
+        Self::Depth,
     ];
 
     fn of(byte: u8) -> Option<Self> {

@@ -39,6 +39,7 @@ impl TestTurn<'_> {
         let turn = NewTurn {
             id,
             previous: self.previous,
+            depth: 0,
             owner: self.owner,
             input: &input,
             pending: Vec::new(),
