@@ -176,6 +176,10 @@ impl FollowResponse {
 }
 
 impl EventFilter for FollowResponse {
+    fn passes_by(&self, event: &Event) -> bool {
+        event.is_delta()
+    }
+
     fn event(&mut self, mut event: Event, next: &mut Events) {
         let outcome = match event.kind() {
             "response.completed" => Some(Outcome::Completed),

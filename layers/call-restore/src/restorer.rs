@@ -221,6 +221,10 @@ impl Restorer {
 }
 
 impl EventFilter for Restorer {
+    fn passes_by(&self, event: &Event) -> bool {
+        event.is_delta() && event.kind() != "response.function_call_arguments.delta" && !self.cut_calls.is_holding()
+    }
+
     fn event(&mut self, event: Event, next: &mut Events) {
         self.cut_calls.event(event, &mut self.inbox);
         self.restore_all(next);

@@ -27,6 +27,10 @@ impl RestoreModel {
 }
 
 impl EventFilter for RestoreModel {
+    fn passes_by(&self, event: &Event) -> bool {
+        event.is_delta()
+    }
+
     fn event(&mut self, mut event: Event, next: &mut Events) {
         if let Some(response) = event.response_mut() {
             self.response(response);

@@ -1,8 +1,9 @@
 use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use memchr::memchr2;
+use memchr::{memchr, memchr2, memrchr};
 
+use super::kind::Kind;
 use crate::json::{Object, Value, scan};
 
 /// One server-sent event.
@@ -18,13 +19,30 @@ pub struct Event {
     replaced: bool,
 }
 
-/// The type of an event, without an allocation for text that lies in the event.
-#[derive(Debug, Clone)]
-struct Kind(Bytes);
-
 impl Event {
     /// The event that `text` spells: its lines and the blank line after them.
     pub fn from_text(text: Bytes) -> Self {
+        match plain_data(&text) {
+            Some(data) => {
+                let data = text.slice_ref(data);
+                let kind = match outer_type(&data) {
+                    Some(kind) => Kind::of(kind),
+                    None => Self::kind_of(&data, None),
+                };
+                Self { text, data, kind, object: None, replaced: false }
+            }
+            None => Self::from_fields(text),
+        }
+    }
+
+    fn kind_of(data: &[u8], name: Option<&[u8]>) -> Kind {
+        match scan::find(data, "type").and_then(scan::decode_string) {
+            Some(kind) => Kind::of(kind.as_bytes()),
+            None => name.map_or(Kind::NONE, Kind::of),
+        }
+    }
+
+    fn from_fields(text: Bytes) -> Self {
         let mut data: Option<Cow<'_, [u8]>> = None;
         let mut name: Option<&[u8]> = None;
         for (field, value) in Fields::new(&text) {
@@ -44,31 +62,27 @@ impl Event {
             Some(Cow::Owned(data)) => data.into(),
             None => Bytes::new(),
         };
-        let kind = match scan::find(&data, "type").and_then(scan::decode_string) {
-            Some(Cow::Borrowed(kind)) => data.slice_ref(kind.as_bytes()),
-            Some(Cow::Owned(kind)) => kind.into(),
-            None => name.map_or_else(Bytes::new, |name| text.slice_ref(name)),
-        };
-        Self { text, data, kind: Kind(kind), object: None, replaced: false }
+        let kind = Self::kind_of(&data, name);
+        Self { text, data, kind, object: None, replaced: false }
     }
 
     /// A new event with this JSON. It gets its `sequence_number` when it leaves, if the stream
     /// numbers its events.
     pub fn new(object: Object) -> Self {
-        let kind = object.get_str("type").map_or_else(Bytes::new, |kind| Bytes::copy_from_slice(kind.as_bytes()));
-        Self {
-            text: Bytes::new(),
-            data: Bytes::new(),
-            kind: Kind(kind),
-            object: Some(Box::new(object)),
-            replaced: true,
-        }
+        let kind = object.get_str("type").map_or(Kind::NONE, |kind| Kind::of(kind.as_bytes()));
+        Self { text: Bytes::new(), data: Bytes::new(), kind, object: Some(Box::new(object)), replaced: true }
     }
 
     /// The type: the JSON's `type`, or the `event:` line where the JSON has none. Empty where
     /// there is neither, as with a comment or `[DONE]`.
     pub fn kind(&self) -> &str {
-        std::str::from_utf8(&self.kind.0).unwrap_or_default()
+        self.kind.as_str()
+    }
+
+    /// Whether this brings a piece of a text or of arguments (`response.….delta`): the events of
+    /// which there are most.
+    pub fn is_delta(&self) -> bool {
+        self.kind().ends_with(".delta")
     }
 
     /// What the `data:` lines hold, as it came.
@@ -117,7 +131,7 @@ impl Event {
 
     /// Gives the event another type, in its JSON and in its `event:` line.
     pub fn set_kind(&mut self, kind: &str) {
-        self.kind = Kind(Bytes::copy_from_slice(kind.as_bytes()));
+        self.kind = Kind::of(kind.as_bytes());
         if let Some(object) = self.object_mut() {
             object.set("type", kind);
         }
@@ -154,11 +168,12 @@ impl Event {
         }
         let length = self.object.as_ref().map_or(self.data.len(), |object| object.length());
         let end: &[u8] = if self.text.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
-        let mut out = BytesMut::with_capacity(self.kind.0.len() + length + 24);
+        let kind = self.kind();
+        let mut out = BytesMut::with_capacity(kind.len() + length + 24);
         let named = self.text.is_empty() || Fields::new(&self.text).any(|(field, _)| field == b"event");
-        if named && !self.kind.0.is_empty() {
+        if named && !kind.is_empty() {
             out.put_slice(b"event: ");
-            out.put_slice(&self.kind.0);
+            out.put_slice(kind.as_bytes());
             out.put_slice(end);
         }
         for (field, value) in Fields::new(&self.text) {
@@ -178,6 +193,34 @@ impl Event {
         out.put_slice(end);
         out.freeze()
     }
+}
+
+/// The data of an event as servers write it: a line with the data, perhaps one with the type
+/// before it, and the blank line. `None` for anything else.
+fn plain_data(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_suffix(b"\n\n")?;
+    let rest = match rest.strip_prefix(b"event: ") {
+        Some(named) => &named[memchr(b'\n', named)? + 1..],
+        None => rest,
+    };
+    let data = rest.strip_prefix(b"data: ")?;
+    (data.starts_with(b"{") && memchr2(b'\n', b'\r', data).is_none()).then_some(data)
+}
+
+/// The value of `type` where it stands first or last in the object, as it nearly always does. In
+/// a string the quotes would have a backslash before them, and in an object further in the last
+/// two bytes would be braces.
+fn outer_type(data: &[u8]) -> Option<&[u8]> {
+    const KEY: &[u8] = b"\"type\":\"";
+    if let Some(rest) = data.strip_prefix(b"{").and_then(|rest| rest.strip_prefix(KEY)) {
+        let kind = &rest[..memchr(b'"', rest)?];
+        return memchr(b'\\', kind).is_none().then_some(kind);
+    }
+    let rest = data.strip_suffix(b"\"}")?;
+    let start = memrchr(b'"', rest)? + 1;
+    let kind = &rest[start..];
+    let before = rest[..start].strip_suffix(KEY)?;
+    (matches!(before.last(), Some(b',' | b'{')) && memchr(b'\\', kind).is_none()).then_some(kind)
 }
 
 /// Field names and values of the lines of an event; a comment has an empty name.

@@ -16,6 +16,7 @@
 mod cut_calls;
 mod event;
 mod filter;
+mod kind;
 mod numbering;
 mod output;
 mod pipe;

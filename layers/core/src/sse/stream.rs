@@ -34,6 +34,8 @@ struct Stage {
     filter: Box<dyn EventFilter>,
     inbox: Events,
     held: bool,
+    /// The filter has said that the client has everything.
+    done: bool,
 }
 
 /// The last that a body gives: its trailers, an error, or nothing.
@@ -65,12 +67,14 @@ impl EventStream {
     /// Adds a filter outside of those already there. To be called before the first poll.
     #[must_use]
     pub fn with_filter(mut self, filter: Box<dyn EventFilter>) -> Self {
-        self.stages.push(Stage { filter, inbox: Events::default(), held: false });
+        self.stages.push(Stage { filter, inbox: Events::default(), held: false, done: false });
         self
     }
 
+    /// Sends an event to the first filter that wants to see it.
     fn enter(&mut self, event: Event) {
-        self.stages.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox).push(event);
+        let wants = |stage: &&mut Stage| !stage.lets_by(&event);
+        self.stages.iter_mut().find(wants).map_or(&mut self.passed, |stage| &mut stage.inbox).push(event);
     }
 
     /// Takes what stands in the queues through the filters; pending while one holds something back.
@@ -170,6 +174,7 @@ impl EventStream {
         let standing = next.queue.len();
         ending.end = Some(before[at].filter.end(end, next));
         before[at].held = true;
+        before[at].done |= before[at].filter.is_done();
         if next.queue.len() > standing {
             // Half an event cannot stand before a whole one.
             self.tail = None;
@@ -188,7 +193,7 @@ impl EventStream {
     }
 
     fn is_done(&self) -> bool {
-        self.stages.iter().any(|stage| stage.filter.is_done())
+        self.stages.iter().any(|stage| stage.done)
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -197,6 +202,7 @@ impl EventStream {
             let (before, after) = self.stages.split_at_mut(at + 1);
             let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
             if before[at].filter.poll_silence(cx, next).is_ready() {
+                before[at].done |= before[at].filter.is_done();
                 result = Poll::Ready(());
             }
         }
@@ -255,15 +261,23 @@ pub(super) fn last_event(rest: Bytes) -> Result<Event, Bytes> {
 }
 
 impl Stage {
+    /// Whether an event may overtake: nothing stands before it, and the filter has no interest.
+    fn lets_by(&self, event: &Event) -> bool {
+        !self.held && self.inbox.queue.is_empty() && self.filter.passes_by(event)
+    }
+
     fn advance(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
         loop {
             if self.held {
                 ready!(self.filter.poll_flush(cx, next));
+                self.done |= self.filter.is_done();
                 self.held = false;
             }
             match self.inbox.queue.pop_front() {
+                Some(Step::Event(event)) if self.filter.passes_by(&event) => next.push(event),
                 Some(Step::Event(event)) => {
                     self.filter.event(event, next);
+                    self.done |= self.filter.is_done();
                     self.held = true;
                 }
                 Some(Step::Gap) => next.queue.push_back(Step::Gap),

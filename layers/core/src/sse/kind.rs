@@ -1,0 +1,69 @@
+use bytes::Bytes;
+
+/// The type of an event. Those of the Responses API cost neither a copy nor a reference.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    Known(&'static str),
+    Other(Bytes),
+}
+
+impl Kind {
+    pub(super) const NONE: Self = Self::Known("");
+
+    pub(super) fn of(text: &[u8]) -> Self {
+        match known(text) {
+            Some(kind) => Self::Known(kind),
+            None => Self::Other(Bytes::copy_from_slice(text)),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind,
+            Self::Other(kind) => std::str::from_utf8(kind).unwrap_or_default(),
+        }
+    }
+}
+
+macro_rules! known {
+    ($($kind:literal)*) => {
+        fn known(text: &[u8]) -> Option<&'static str> {
+            match std::str::from_utf8(text).ok()? {
+                $($kind => Some($kind),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+known! {
+    ""
+    "error"
+    "response.created"
+    "response.queued"
+    "response.in_progress"
+    "response.completed"
+    "response.incomplete"
+    "response.failed"
+    "response.output_item.added"
+    "response.output_item.done"
+    "response.content_part.added"
+    "response.content_part.done"
+    "response.output_text.delta"
+    "response.output_text.done"
+    "response.output_text.annotation.added"
+    "response.refusal.delta"
+    "response.refusal.done"
+    "response.reasoning_text.delta"
+    "response.reasoning_text.done"
+    "response.reasoning_part.added"
+    "response.reasoning_part.done"
+    "response.reasoning_summary_part.added"
+    "response.reasoning_summary_part.done"
+    "response.reasoning_summary_text.delta"
+    "response.reasoning_summary_text.done"
+    "response.function_call_arguments.delta"
+    "response.function_call_arguments.done"
+    "response.custom_tool_call_input.delta"
+    "response.custom_tool_call_input.done"
+}
