@@ -16,6 +16,9 @@ use tokio::{
     time::timeout,
 };
 
+/// For what has to come at all, on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 #[derive(Debug, Clone, Copy)]
 pub enum Protocol {
     Http1,
@@ -111,7 +114,7 @@ impl Answer {
                 self.text = rest.to_owned();
                 return Ok(Some(event));
             }
-            match self.body.frame().await {
+            match timeout(PATIENCE, self.body.frame()).await.expect("an event or the end") {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
                     let data = frame.into_data().unwrap_or_default();
@@ -141,11 +144,11 @@ pub async fn post_after_continue(address: SocketAddr, body: &Value) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut first = [0; 1024];
-    let length = timeout(Duration::from_secs(20), stream.read(&mut first)).await.expect("100 Continue").unwrap();
+    let length = timeout(PATIENCE, stream.read(&mut first)).await.expect("100 Continue").unwrap();
     let first = String::from_utf8_lossy(&first[..length]).into_owned();
     assert_eq!(first, "HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
     answer
 }

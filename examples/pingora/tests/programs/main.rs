@@ -28,9 +28,6 @@ use self::{
 /// Between two events of a stream.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// For what has to come at all, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// For an upstream to learn that the client has left.
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
@@ -137,7 +134,7 @@ async fn a_stream_arrives_live() {
 
             let (mut arrived, mut times) = (Vec::new(), Vec::new());
             // The upstream sends nothing more until the client has what it sent.
-            while let Some(event) = timeout(PATIENCE, stream.event()).await.expect("an event that was sent") {
+            while let Some(event) = stream.event().await {
                 arrived.push(event);
                 times.push(Instant::now());
                 seen.fetch_add(1, Ordering::SeqCst);
