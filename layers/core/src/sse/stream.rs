@@ -211,9 +211,10 @@ impl EventStream {
 
     /// Reads what the upstream still sends after the client has everything.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut frames = 0;
         while let Some(inner) = &mut self.inner {
             match Pin::new(inner).poll_frame(cx) {
-                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Ok(_))) if frames < MAX_DRAINED => frames += 1,
                 Poll::Ready(_) => self.inner = None,
                 Poll::Pending => {
                     for stage in &mut self.stages {
@@ -250,6 +251,10 @@ impl EventStream {
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }
+
+/// How many frames are read after the end without a pause: an upstream that goes on and on is
+/// given up.
+const MAX_DRAINED: usize = 64;
 
 /// The event that the rest of a stream spells, if it is whole but for the blank line, which what
 /// may follow needs.

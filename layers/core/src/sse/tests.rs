@@ -333,3 +333,13 @@ proptest! {
         prop_assert!(Value::parse(event.data().clone()).is_ok());
     }
 }
+
+#[tokio::test]
+async fn an_upstream_that_goes_on_after_the_end_is_given_up() {
+    let endless = ScriptedBody::new().data(numbered(&["last"])).chunks_of(vec![b'x'; 10_000], 1);
+    let watch = endless.watch();
+    let body = stream(endless).with_filter(Box::new(Talker { left: 0, done: false }));
+    assert_eq!(body_text(body).await, numbered(&["last"]));
+    assert!(watch.is_dropped());
+    assert!(watch.frames() < 100, "{} frames", watch.frames());
+}
