@@ -36,6 +36,8 @@ pub(crate) struct Catalog<'s> {
     names: HashMap<Box<str>, usize>,
     /// What the upstream sees, in order.
     shown: Vec<Shown>,
+    /// What was called before the upstream saw any tool.
+    waiting: Vec<usize>,
     /// The descriptions of namespaces, and whether a member has told them already.
     namespaces: HashMap<Box<str>, Namespace>,
     dropped: Vec<Box<str>>,
@@ -85,6 +87,7 @@ impl<'s> Catalog<'s> {
             known: HashMap::new(),
             names: HashMap::new(),
             shown: Vec::new(),
+            waiting: Vec::new(),
             namespaces: HashMap::new(),
             dropped: Vec::new(),
             defers,
@@ -147,6 +150,14 @@ impl<'s> Catalog<'s> {
         if self.offers && !std::mem::replace(&mut self.tools[tool].is_shown, true) {
             self.shown.push(Shown::Tool(tool));
             self.intact = false;
+            self.show_waiting();
+        }
+    }
+
+    /// Shows what was called without a declaration, once there are tools at all.
+    fn show_waiting(&mut self) {
+        if !self.is_empty() {
+            std::mem::take(&mut self.waiting).into_iter().for_each(|tool| self.show(tool));
         }
     }
 
@@ -169,8 +180,9 @@ impl<'s> Catalog<'s> {
             stands_for: None,
         };
         let tool = self.push(tool);
-        if self.settings.undeclared_calls == UndeclaredCalls::Declare && !self.is_empty() {
-            self.show(tool);
+        if self.settings.undeclared_calls == UndeclaredCalls::Declare {
+            self.waiting.push(tool);
+            self.show_waiting();
         }
         tool
     }
@@ -220,6 +232,7 @@ impl<'s> Catalog<'s> {
         }
         if is_shown {
             self.shown.push(Shown::Tool(tool));
+            self.show_waiting();
         }
         tool
     }

@@ -235,6 +235,8 @@ fn tools_in_items_are_hoisted() {
     let later = json!({"type": "additional_tools", "tools": [function("late")]});
     let upstream = normalize(&json!({"input": [message, later], "tools": [function("early")]}));
     assert_eq!(upstream.names(), ["early", "late"]);
+    let upstream = normalize(&json!({"input": [message, later], "tools": [{"type": "web_search"}]}));
+    assert_eq!(upstream.names(), ["late"], "as many as before, but others");
     let again = json!({"type": "additional_tools", "tools": [function("early")]});
     let upstream = normalize(&json!({"input": [again], "tools": [function("early")]}));
     assert_eq!(upstream.names(), ["early"]);
@@ -332,12 +334,24 @@ fn a_search_without_execution_is_the_servers_unless_it_has_parameters() {
 
 #[test]
 fn an_empty_list_of_tools_stays_empty() {
-    let call = json!({"type": "function_call", "call_id": "c0", "name": "gone", "arguments": "{}"});
-    let [search_call, output] = searched("c1", &[function("found")]);
-    let upstream = normalize(&json!({"input": [call, search_call, output], "tools": []}));
+    let call = |name: &str| json!({"type": "function_call", "call_id": "c0", "name": name, "arguments": "{}"});
+    let [search_call, output] = searched("c1", &[function("found"), namespace("n", &[function("found")])]);
+    let found = merged(call("found"), json!({"namespace": "n"}));
+    let input = [call("gone"), search_call, output, found, call("found")];
+    let upstream = normalize(&json!({"input": input, "tools": []}));
     assert_eq!(upstream.body["tools"], json!([]));
-    assert_eq!(upstream.input()[1]["name"], "tool_search");
+    assert_eq!(
+        (&upstream.input()[1]["name"], &upstream.input()[3]["name"]),
+        (&json!("tool_search"), &json!("n__found"))
+    );
     assert!(!upstream.map.changes_echo());
+    // No list says nothing.
+    let upstream = normalize(&json!({"input": searched("c1", &[function("found")]), "tools": null}));
+    assert_eq!(upstream.names(), ["found", "tool_search"]);
+    // Unless tools come with an item.
+    let item = json!({"type": "additional_tools", "tools": [function("given")]});
+    let upstream = normalize(&json!({"input": [item], "tools": []}));
+    assert_eq!(upstream.names(), ["given"]);
 }
 
 #[test]

@@ -27,7 +27,8 @@ fn values_of_dropped_tools_leave() {
 
 #[test]
 fn values_of_tools_that_pass_stay() {
-    let normalizer = Normalizer::new().tools(ToolPolicies::new().set("web_search", Policy::Pass));
+    let normalizer =
+        Normalizer::new().tools(ToolPolicies::new().set("web_search", Policy::Pass).set("file_search", Policy::Reject));
     let include = json!(["web_search_call.action.sources", "file_search_call.results"]);
     let upstream = with(&normalizer, &json!({"input": "hi", "include": include}));
     assert_eq!(upstream.body["include"], json!(["web_search_call.action.sources"]));

@@ -57,6 +57,7 @@ fn a_taken_name_is_told_apart() {
     assert!(first.starts_with("a__b__c_"), "{first}");
     let again = taken(&["a__b__c", &first], &tool(Some("a"), "b__c"));
     assert!(again.starts_with("a__b__c_") && again != first, "{again}");
+    assert_eq!((&*first, &*again), ("a__b__c_db335578", "a__b__c_e56be211"));
     let other = taken(&["a__b__c"], &tool(Some("a__b"), "c"));
     assert_ne!(first, other);
 }

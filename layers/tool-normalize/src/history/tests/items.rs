@@ -21,6 +21,7 @@ fn plain_items_stay() {
         json!({"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "x"}]}),
         json!({"type": "new_thing", "x": 1}),
         json!({"x": 1}),
+        json!({"id": "x", "content": "y"}),
         json!("text"),
         json!(3),
     ];
@@ -52,7 +53,9 @@ fn reasoning_loses_its_nulls_and_secrets() {
     }
     let own = Normalizer::new().encrypted_reasoning(EncryptedReasoning::Pass);
     let secret = json!({"type": "reasoning", "summary": [], "encrypted_content": "s"});
-    assert_eq!(with(&own, &json!({"input": [secret]})).input(), [secret]);
+    let bare = json!({"type": "reasoning", "summary": summary, "encrypted_content": null});
+    let expected = json!({"type": "reasoning", "summary": summary});
+    assert_eq!(with(&own, &json!({"input": [secret, bare]})).input(), [secret, expected]);
 }
 
 #[test]
