@@ -40,7 +40,8 @@ macro_rules! fixes {
                 match self { $(Self::$fix => $what),* }
             }
 
-            /// Which upstream was seen to need it, and in which version.
+            /// Which upstream or client was seen to need it, and in which version; what was not
+            /// measured but reported says so.
             pub fn seen_on(self) -> &'static str {
                 match self { $(Self::$fix => $seen),* }
             }
@@ -68,20 +69,20 @@ fixes! {
         "`tools`, `tool_choice`, `truncation`, `background` and `service_tier` that are `null` leave: the server wants a value or none.";
     ImageDetail "image_detail" ToUpstream "vLLM 0.32.0"
         "An image in the output of a call gets `detail: auto` where it has none.";
-    FoldInstructions "fold_instructions" ToUpstream "chat templates that know one leading system message"
+    FoldInstructions "fold_instructions" ToUpstream "reported: chat templates that know one leading system message"
         "System and developer messages that open the input are joined with `instructions`; later ones become user messages.";
 
     MissingTerminal "missing_terminal" ToClient "vLLM 0.32.0 (bad schema, death of the engine)"
         "A stream that ends without a terminal event, or breaks off, ends with `response.failed`; what was open is closed as incomplete, a call is never closed.";
-    ErrorEvent "error_event" ToClient "proxies in front of model servers; Codex 0.169 ignores the event"
+    ErrorEvent "error_event" ToClient "Codex 0.169, which ignores the event; reported: proxies"
         "An `error` event is followed by `response.failed`.";
-    FailedError "failed_error" ToClient "servers of the generic profile"
+    FailedError "failed_error" ToClient "scripted only"
         "A `response.failed` without an error gets one.";
     IncompleteStatus "incomplete_status" ToClient "vLLM 0.32.0"
         "`response.completed` with the status `incomplete` becomes `response.incomplete`, and the item that was cut says so.";
     CutCall "cut_call" ToClient "vLLM 0.32.0"
         "A call whose arguments were cut is not shown as done.";
-    ContextOverflow "context_overflow" ToClient "vLLM 0.32.0, SGLang, llama.cpp, OpenRouter"
+    ContextOverflow "context_overflow" ToClient "vLLM 0.32.0; reported: SGLang, llama.cpp, OpenRouter"
         "A prompt that is too long is 400 with the code `context_length_exceeded`, or `response.failed` with that code.";
     GatewayKey "gateway_key" ToClient "any upstream with a key"
         "401 and 403 to a key that the gateway holds are 502: the client's own key is not what was refused.";
@@ -89,25 +90,25 @@ fixes! {
         "An error whose body is not `{\"error\":{…}}` is wrapped, its text kept up to 4 KiB.";
     ErrorCode "error_code" ToClient "vLLM 0.32.0"
         "A `code` of an error that is a number becomes a string.";
-    ErrorStatus "error_status" ToClient "OpenRouter, LiteLLM"
+    ErrorStatus "error_status" ToClient "reported: OpenRouter"
         "An error in a body with the status 200 gets the status that it names, or 502.";
     Heartbeat "heartbeat" ToClient "any upstream that thinks for long; Codex 0.169 gives up on silence"
         "A stream that is silent for too long repeats `response.in_progress`.";
-    EarlyStream "early_stream" ToClient "vLLM 0.32.0 with a queue of requests"
+    EarlyStream "early_stream" ToClient "any upstream with a queue of requests"
         "A stream whose headers are late is opened with a `response.created` of our own.";
-    JsonForStream "json_for_stream" ToClient "servers of the generic profile"
+    JsonForStream "json_for_stream" ToClient "scripted only; Codex 0.169 takes such an answer for a broken stream"
         "A whole response where a stream was asked for is told as a stream.";
     Linger "linger" ToClient "vLLM 0.32.0"
         "After the terminal event the client's body ends; the upstream's is read to its end for a moment, so that the connection can be used again.";
-    MissingCreated "missing_created" ToClient "servers of the generic profile"
+    MissingCreated "missing_created" ToClient "scripted only"
         "A stream that does not begin with `response.created` gets one: SDKs cannot read it otherwise.";
-    DoneMarker "done_marker" ToClient "servers that speak chat completions as well"
+    DoneMarker "done_marker" ToClient "reported: servers that speak chat completions as well"
         "`data: [DONE]` leaves, as do events that are no JSON.";
-    MissingItemEvents "missing_item_events" ToClient "LiteLLM, Ollama, servers of the generic profile"
+    MissingItemEvents "missing_item_events" ToClient "reported: LiteLLM"
         "An item, or a part of one, gets the `added` and `done` events that it lacks.";
-    ItemIds "item_ids" ToClient "vLLM before 0.12"
+    ItemIds "item_ids" ToClient "reported: older vLLM"
         "An item has one id and one `content_index` in all events and in the final object.";
-    SequenceNumbers "sequence_numbers" ToClient "vLLM before 0.11 (all -1)"
+    SequenceNumbers "sequence_numbers" ToClient "reported: older vLLM (all -1)"
         "Events whose numbers are missing or negative are numbered.";
     WhitespaceMessage "whitespace_message" ToClient "vLLM 0.32.0 with a reasoning parser"
         "A message of nothing but white space next to a call leaves.";
@@ -115,13 +116,13 @@ fixes! {
         "A response or an item whose `status` is null or missing gets one.";
     ContentArrays "content_arrays" ToClient "vLLM 0.32.0"
         "`annotations` and `logprobs` of text are arrays, `summary` of reasoning is one.";
-    Usage "usage" ToClient "servers that count as chat completions do"
+    Usage "usage" ToClient "Codex 0.169 and the OpenAI SDK 3.52, which refuse less; reported: servers that count as chat completions do"
         "`usage` has its three counts and the details that clients require.";
     ResponseFields "response_fields" ToClient "vLLM 0.32.0"
         "A response object has all members that strict clients require.";
-    EchoedTools "echoed_tools" ToClient "servers of the generic profile"
+    EchoedTools "echoed_tools" ToClient "scripted only"
         "Function tools in the response have `description`, `parameters` and `strict`.";
-    ModelHeader "model_header" ToClient "OpenAI, proxies in front of it; Codex 0.169 warns of rerouting"
+    ModelHeader "model_header" ToClient "Codex 0.169, which warns of rerouting"
         "The `openai-model` header leaves.";
 }
 

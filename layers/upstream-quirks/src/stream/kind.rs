@@ -54,7 +54,7 @@ impl Kind {
             "refusal.done" => Self::TextDone(Text::Refusal),
             "output_item.added" => Self::ItemAdded,
             "output_item.done" => Self::ItemDone,
-            // What vLLM called the parts of reasoning before 0.13 has the shape of a content part.
+            // An older name of vLLM's for the parts of reasoning, in the shape of content parts.
             "reasoning_part.added" => Self::PartAdded(PartEvents::Content),
             "reasoning_part.done" => Self::PartDone(PartEvents::Content),
             "content_part.added" => Self::PartAdded(PartEvents::Content),
