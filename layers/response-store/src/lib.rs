@@ -46,6 +46,8 @@ mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod create;
+#[cfg(feature = "finish")]
+mod finish;
 mod future;
 mod hydrate;
 mod id;
@@ -72,6 +74,8 @@ mod texts;
 mod time;
 mod turn;
 
+#[cfg(feature = "finish")]
+pub use self::finish::{FinishFuture, FinishLayer, FinishService};
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;
 #[cfg(feature = "postgres")]

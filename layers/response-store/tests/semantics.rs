@@ -399,3 +399,41 @@ async fn what_the_client_wrote_is_kept_byte_for_byte() {
     let seen = gateway.last_seen_text();
     assert!(seen.contains(r#"{"role":"user","content":"\u00e9 \/ 1.0e+2","n": 1.0e+2 , "n":2}"#), "{seen}");
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_leaves_nothing_unless_it_is_to_be_finished() {
+    use http_body_util::BodyExt;
+    use tower::{Layer, ServiceExt};
+    use tower_responses_response_store::{FinishLayer, ResponseStore};
+    use tower_responses_testing::{ScriptedBody, sse, sse_response};
+
+    let request = json!({"input": "a", "stream": true});
+    for finish in [false, true] {
+        let store = Arc::new(MemoryStore::default());
+        let (body, watch) = {
+            let events = sse(&common::events_of(&common::response_object(&request, &json!([message("hello")]))));
+            let body = ScriptedBody::new().chunks_of(events, 300).pending();
+            let watch = body.watch();
+            (std::sync::Mutex::new(Some(body)), watch)
+        };
+        let body = Arc::new(body);
+        let upstream = tower::service_fn(move |_: http::Request<tower_responses_core::RequestBody>| {
+            let body = body.lock().unwrap().take().unwrap();
+            async move { Ok::<_, std::convert::Infallible>(sse_response(body)) }
+        });
+        let kept = ResponseStoreLayer::new(store.clone()).layer(upstream);
+        let response = if finish {
+            FinishLayer::new(8).layer(kept).oneshot(create(&request)).await.unwrap()
+        } else {
+            kept.oneshot(create(&request)).await.unwrap()
+        };
+        let mut body = response.into_body();
+        body.frame().await.unwrap().unwrap();
+        drop(body);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(watch.is_dropped(), "the upstream's body is gone");
+        assert_eq!(store.stats().await.unwrap().responses, u64::from(finish));
+    }
+}

@@ -27,8 +27,11 @@ struct Work {
 }
 
 /// How often the size of the log is looked at, and from which size on it is written back.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_FROM: u64 = 4 << 20;
+
+/// From how many pages in the log on the writer is asked to let it begin anew.
+const RESTART_FROM: i64 = 4096;
 
 /// How often texts are looked for that nothing uses.
 const TEXTS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -72,9 +75,14 @@ impl Work {
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {
-        if std::fs::metadata(&self.log).map_or(0, |log| log.len()) >= CHECKPOINT_FROM {
-            // Passive: it waits for nobody, and nobody waits for it.
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        if std::fs::metadata(&self.log).map_or(0, |log| log.len()) < CHECKPOINT_FROM {
+            return Ok(());
+        }
+        // Passive: it waits for nobody, and nobody waits for it.
+        let pages = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
+        let pages = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages)?;
+        if pages > RESTART_FROM {
+            self.writer.restart_log();
         }
         Ok(())
     }

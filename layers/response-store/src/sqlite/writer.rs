@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread::JoinHandle,
@@ -28,6 +28,7 @@ pub(super) struct Writer {
 pub(super) struct Handle {
     queue: mpsc::Sender<Queued>,
     queued: Arc<AtomicUsize>,
+    restart_log: Arc<AtomicBool>,
 }
 
 struct Queued {
@@ -81,11 +82,11 @@ const GATHER: Duration = Duration::from_micros(250);
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
-        let handle = Handle { queue, queued: Arc::default() };
-        let queued = handle.queued.clone();
+        let handle = Handle { queue, queued: Arc::default(), restart_log: Arc::default() };
+        let (queued, restart_log) = (handle.queued.clone(), handle.restart_log.clone());
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || serve(connection, &jobs, &queued))
+            .spawn(move || serve(connection, &jobs, &queued, &restart_log))
             .map_err(|error| StoreError::unavailable("no thread could be started").with_source(error))?;
         Ok(Self { handle: Some(handle), thread: Some(thread) })
     }
@@ -126,6 +127,14 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Has the thread write back what is left of the log after its next commit, when nobody adds
+    /// to it: only then it begins anew.
+    pub(super) fn restart_log(&self) {
+        self.restart_log.store(true, Ordering::Relaxed);
+    }
+}
+
 fn ended() -> StoreError {
     StoreError::unavailable("the store is closed")
 }
@@ -147,7 +156,7 @@ impl fmt::Debug for Writer {
     }
 }
 
-fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize) {
+fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize, restart_log: &AtomicBool) {
     let mut texts = KnownTexts::default();
     let mut last_group = 1;
     while let Ok(first) = jobs.recv() {
@@ -167,6 +176,11 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
         last_group = group.len();
         commit(&connection, &mut texts, group);
         queued.fetch_sub(bytes, Ordering::Relaxed);
+        if restart_log.swap(false, Ordering::Relaxed)
+            && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        {
+            tracing::warn!(%error, "the log could not be written back");
+        }
     }
     // The last connection to close writes the log back.
     if let Err((_, error)) = connection.close() {

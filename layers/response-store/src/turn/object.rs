@@ -30,7 +30,7 @@ pub(super) struct Parts {
 pub(super) fn take_apart(response: &Object) -> Parts {
     let mut parts =
         Parts { frame: Bytes::new(), own: Bytes::new(), numbers: None, tools: None, instructions: None, failed: false };
-    let (mut frame, mut own) = (Members::default(), Members::default());
+    let (mut frame, mut own) = (Members::with_capacity(1024), Members::with_capacity(128));
     for (name, value) in response.iter() {
         let text = value.text();
         let name = &*name;
@@ -59,47 +59,59 @@ pub(super) fn take_apart(response: &Object) -> Parts {
 }
 
 /// Writes an object.
-#[derive(Default)]
-struct Members(BytesMut);
+struct Members(Vec<u8>);
 
 impl Members {
+    fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
     fn push(&mut self, name: &str, value: &[u8]) {
-        self.0.put_u8(if self.0.is_empty() { b'{' } else { b',' });
-        self.0.put_slice(&Value::string(name).text());
-        self.0.put_u8(b':');
-        self.0.put_slice(value);
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            self.0.push(b'"');
+            self.0.extend_from_slice(name.as_bytes());
+            self.0.push(b'"');
+        } else {
+            self.0.extend_from_slice(&Value::string(name).text());
+        }
+        self.0.push(b':');
+        self.0.extend_from_slice(value);
     }
 
     fn finish(mut self) -> Bytes {
         if self.0.is_empty() {
             return Bytes::from_static(b"{}");
         }
-        self.0.put_u8(b'}');
-        self.0.freeze()
+        self.0.push(b'}');
+        self.0.into()
     }
 }
 
 /// The text with `0` in the place of each run of digits, and the runs. `None` where there is
 /// more to it than counts: a list may have another length each time, and so another shape.
 fn split_numbers(text: &[u8]) -> Option<(Bytes, Bytes)> {
-    let (mut shape, mut numbers) = (BytesMut::with_capacity(text.len()), BytesMut::new());
-    let mut rest = text;
-    while let Some((&first, after)) = rest.split_first() {
-        let run = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if run > 0 {
-            shape.put_u8(b'0');
-            numbers.put_slice(&rest[..run]);
-            numbers.put_u8(b' ');
-            rest = &rest[run..];
+    let (mut shape, mut numbers) = (Vec::with_capacity(text.len()), Vec::with_capacity(64));
+    let mut at = 0;
+    let mut before = 0u8;
+    while let Some(&byte) = text.get(at) {
+        if byte.is_ascii_digit() && before != b'[' {
+            let run = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            shape.push(b'0');
+            numbers.extend_from_slice(&text[at..at + run]);
+            numbers.push(b' ');
+            at += run;
+            before = b'0';
             continue;
         }
-        if first == b'[' && after.first() != Some(&b']') {
+        if before == b'[' && byte != b']' {
             return None;
         }
-        shape.put_u8(first);
-        rest = after;
+        shape.push(byte);
+        before = byte;
+        at += 1;
     }
-    Some((shape.freeze(), numbers.freeze()))
+    Some((shape.into(), numbers.into()))
 }
 
 /// The text that [`split_numbers`] has split; `None` if the two do not belong together.
