@@ -102,9 +102,16 @@ impl<'s> Catalog<'s> {
         &self.tools[tool].name
     }
 
-    /// The description that the upstream sees of a tool.
+    /// The description that the upstream sees of a tool, without that of its namespace.
     pub(crate) fn description(&self, tool: usize) -> Cow<'_, str> {
-        self.tools[tool].function.member_str("description").unwrap_or_default()
+        let tool = &self.tools[tool];
+        let whole = tool.function.member_str("description").unwrap_or_default();
+        match tool.client.namespace().and_then(|namespace| self.namespaces.get(namespace)) {
+            Some(namespace) if whole.starts_with(&namespace.description) => {
+                whole[namespace.description.len()..].trim_start().to_owned().into()
+            }
+            _ => whole,
+        }
     }
 
     /// Which types of tools were dropped, each once: the first few of them.

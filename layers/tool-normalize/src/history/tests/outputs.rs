@@ -41,7 +41,7 @@ fn what_a_search_found_is_told_by_the_names_that_can_be_called() {
     let about = |tool: Json, text: &str| merged(tool, json!({"description": text}));
     let long = format!("o{}", "ö".repeat(400));
     let found = [
-        namespace("mcp__fs", &[about(function("read"), "Reads."), function("bare")]),
+        about(namespace("mcp__fs", &[about(function("read"), "Reads."), function("bare")]), "Files."),
         about(function("plain"), "Plain."),
         about(custom("long"), &long),
         json!({"type": "web_search"}),
