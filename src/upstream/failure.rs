@@ -7,8 +7,9 @@ use tower_responses_core::ApiError;
 pub(super) fn no_answer(error: &hyper_util::client::legacy::Error) -> ApiError {
     tracing::warn!(error = %chain(error), "the upstream gave no answer");
     if error.is_connect() {
-        let timed_out = sources(error)
-            .any(|source| source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut));
+        let timed_out = sources(error).any(|source| {
+            source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        });
         let (status, message) = if timed_out {
             (StatusCode::GATEWAY_TIMEOUT, "the connection to the upstream could not be made in time")
         } else {
@@ -16,7 +17,8 @@ pub(super) fn no_answer(error: &hyper_util::client::legacy::Error) -> ApiError {
         };
         return ApiError::new(status, message).code("upstream_unreachable");
     }
-    ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer").code("upstream_error")
+    ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer")
+        .code("upstream_error")
 }
 
 pub(super) fn too_slow(limit: Duration) -> ApiError {

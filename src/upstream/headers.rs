@@ -1,7 +1,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        AUTHORIZATION, CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE,
     },
 };
 
@@ -93,9 +94,11 @@ mod tests {
     fn there_is_never_more_than_one_credential() {
         let client = HeaderValue::from_static("Bearer client");
         let ours = HeaderValue::from_static("Bearer ours");
-        for (credential, expected) in
-            [(Credential::Clients, Some(&client)), (Credential::Ours(ours.clone()), Some(&ours)), (Credential::None, None)]
-        {
+        for (credential, expected) in [
+            (Credential::Clients, Some(&client)),
+            (Credential::Ours(ours.clone()), Some(&ours)),
+            (Credential::None, None),
+        ] {
             let mut headers = HeaderMap::from_iter([(AUTHORIZATION, client.clone())]);
             prepare_request(&mut headers, &credential);
             assert_eq!(headers.get_all(AUTHORIZATION).iter().collect::<Vec<_>>(), Vec::from_iter(expected));

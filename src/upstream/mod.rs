@@ -20,6 +20,7 @@
 mod connect;
 mod failure;
 mod headers;
+mod idle;
 mod service;
 mod target;
 

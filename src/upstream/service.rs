@@ -18,7 +18,6 @@ use hyper_util::{
 };
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
-use tower_http::timeout::TimeoutBody;
 use tower_responses_core::{BoxError, RequestBody, ResponseBody};
 use tower_service::Service;
 
@@ -27,6 +26,7 @@ use super::{
     connect::RetryConnect,
     failure,
     headers::{Credential, prepare_request, remove_hop_by_hop},
+    idle::IdleTimeout,
 };
 
 /// How an upstream is asked. Every time may be switched off with `None`.
@@ -86,9 +86,7 @@ impl Upstream {
         http.set_nodelay(true);
         http.set_connect_timeout(config.connect_timeout);
         http.set_keepalive(Some(Duration::from_secs(60)));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http();
+        let https = hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http();
         let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -204,7 +202,7 @@ fn received(mut response: Response<Incoming>, idle_timeout: Option<Duration>) ->
     remove_hop_by_hop(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     response.map(|body| match idle_timeout {
-        Some(timeout) => ResponseBody::new(TimeoutBody::new(timeout, body)),
+        Some(timeout) => ResponseBody::new(IdleTimeout::new(body, timeout)),
         None => ResponseBody::new(body),
     })
 }

@@ -22,8 +22,7 @@ pub struct Object {
 
 #[derive(Debug, Clone)]
 struct Member {
-    /// With its quotes.
-    key: Bytes,
+    key: Key,
     /// Whether there is an escape in the key.
     escaped: bool,
     value: Value,
@@ -31,9 +30,28 @@ struct Member {
     place: Option<Range<usize>>,
 }
 
+/// The text of a key, with its quotes. Of those that came only the place is known: a reference
+/// for each would cost more than all that is done with most of them.
+#[derive(Debug, Clone)]
+enum Key {
+    Came(Range<usize>),
+    Ours(Bytes),
+}
+
+impl Key {
+    #[inline]
+    fn text<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Came(place) => source.get(place.clone()).unwrap_or_default(),
+            Self::Ours(text) => text,
+        }
+    }
+}
+
 impl Member {
-    fn is(&self, name: &str) -> bool {
-        scan::key_is(&self.key, self.escaped, name)
+    #[inline]
+    fn is(&self, source: &[u8], name: &str) -> bool {
+        scan::key_is(self.key.text(source), self.escaped, name)
     }
 }
 
@@ -60,7 +78,7 @@ impl Object {
         let mut members = Vec::with_capacity(8);
         for range in &mut ranges {
             members.push(Member {
-                key: text.slice(range.key),
+                key: Key::Came(range.key),
                 escaped: range.escaped,
                 value: Value::from_text(text.slice(range.value)),
                 place: Some(range.whole),
@@ -81,7 +99,8 @@ impl Object {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members.iter().rposition(|member| member.is(name))
+        let source = &self.source[..];
+        self.members.iter().rposition(|member| member.is(source, name))
     }
 
     /// The member called `name`.
@@ -116,7 +135,10 @@ impl Object {
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &Value)> {
-        self.members.iter().map(|member| (scan::decode_string(&member.key).unwrap_or_default(), &member.value))
+        let source = &self.source[..];
+        self.members
+            .iter()
+            .map(move |member| (scan::decode_string(member.key.text(source)).unwrap_or_default(), &member.value))
     }
 
     /// The values, in order, to be opened and changed.
@@ -131,17 +153,18 @@ impl Object {
         let Some(at) = self.position(name) else {
             let key = Value::string(name).text();
             let escaped = key.len() != name.len() + 2;
-            self.members.push(Member { key, escaped, value, place: None });
+            self.members.push(Member { key: Key::Ours(key), escaped, value, place: None });
             return;
         };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;
-        if self.members[..at].iter().any(|member| member.is(name)) {
+        let source = &self.source[..];
+        if self.members[..at].iter().any(|member| member.is(source, name)) {
             let mut index = 0;
             self.members.retain(|member| {
                 index += 1;
-                index > at || !member.is(name)
+                index > at || !member.is(source, name)
             });
         }
     }
@@ -151,14 +174,17 @@ impl Object {
         let at = self.position(name)?;
         self.changed = true;
         let removed = self.members[at].value.clone();
-        self.members.retain(|member| !member.is(name));
+        let source = &self.source[..];
+        self.members.retain(|member| !member.is(source, name));
         Some(removed)
     }
 
     /// Keeps the members of which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
         let before = self.members.len();
-        self.members.retain(|member| keep(&scan::decode_string(&member.key).unwrap_or_default(), &member.value));
+        let source = &self.source[..];
+        self.members
+            .retain(|member| keep(&scan::decode_string(member.key.text(source)).unwrap_or_default(), &member.value));
         self.changed |= self.members.len() != before;
     }
 
@@ -196,7 +222,10 @@ impl Object {
                 Some(place) if !member.value.is_changed() => pieces.kept(place.clone(), sink),
                 _ => {
                     pieces.separate(sink);
-                    sink.slice(member.key.clone());
+                    match &member.key {
+                        Key::Came(place) => sink.slice(self.source.slice(place.clone())),
+                        Key::Ours(text) => sink.slice(text.clone()),
+                    }
                     sink.byte(b':');
                     member.value.write(sink);
                 }

@@ -193,12 +193,17 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
 }
 
 /// Whether the key text (with its quotes) spells `name`.
-#[inline]
+#[inline(always)]
 pub(crate) fn key_is(key: &[u8], escaped: bool, name: &str) -> bool {
     if escaped {
-        return super::decode::<String>(key).is_ok_and(|key| key == name);
+        return escaped_key_is(key, name);
     }
     key.len() == name.len() + 2 && &key[1..=name.len()] == name.as_bytes()
+}
+
+#[cold]
+fn escaped_key_is(key: &[u8], name: &str) -> bool {
+    super::decode::<String>(key).is_ok_and(|key| key == name)
 }
 
 /// The text of the first member called `name` of the object that is `text`.

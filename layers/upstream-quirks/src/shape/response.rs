@@ -132,22 +132,22 @@ impl Echo {
 
 /// Gives the members that are missing; whether any was.
 fn fill(response: &mut Object, echo: &Echo) -> bool {
-    let missing = |response: &Object, name: &str, default: &Default| match (response.get(name), default) {
-        (None, _) => true,
-        (Some(value), Not(_)) => value.is_null(),
-        (Some(_), OrNull(_)) => false,
-    };
-    if !MEMBERS.iter().any(|(name, default)| missing(response, name, default)) {
+    // One pass over the members: a look for each name would be a pass for each.
+    let mut missing = [true; MEMBERS.len()];
+    for (name, value) in response.iter() {
+        if let Some(at) = MEMBERS.iter().position(|(known, _)| *known == name) {
+            missing[at] = matches!(MEMBERS[at].1, Not(_)) && value.is_null();
+        }
+    }
+    if !missing.contains(&true) {
         return false;
     }
     let echo = echo.object();
-    for (name, default) in MEMBERS {
-        if missing(response, name, default) {
-            let (Not(text) | OrNull(text)) = default;
-            let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
-            let value = echoed.unwrap_or_else(|| Value::from_text(*text));
-            response.set(name, value);
-        }
+    for ((name, default), _) in MEMBERS.iter().zip(missing).filter(|(_, missing)| *missing) {
+        let (Not(text) | OrNull(text)) = default;
+        let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
+        let value = echoed.unwrap_or_else(|| Value::from_text(*text));
+        response.set(name, value);
     }
     true
 }
