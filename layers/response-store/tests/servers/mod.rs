@@ -193,6 +193,17 @@ impl Postgres {
         self.server = None;
     }
 
+    /// Lets it hang, with the processes that serve connections, or go on.
+    pub(crate) fn pause(&self, hang: bool) {
+        let signal = if hang { "STOP" } else { "CONT" };
+        let Some(server) = &self.server else { return };
+        let children = Command::new("pgrep").args(["-P", &server.pid.to_string()]).output().unwrap();
+        for child in String::from_utf8_lossy(&children.stdout).lines() {
+            Command::new("kill").args(["-s", signal, child]).status().unwrap();
+        }
+        server.signal(signal);
+    }
+
     /// The server itself.
     pub(crate) fn url(&self) -> String {
         format!("postgres://test@127.0.0.1:{}/postgres", self.port)

@@ -1,0 +1,100 @@
+//! The Redis store when servers fail and when there are several gateways.
+#![cfg(feature = "redis")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod common;
+mod servers;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::Gateway;
+use serde_json::{Value, json};
+use servers::{Cluster, Redis};
+use tower_responses_response_store::{RedisOptions, RedisStore, ResponseStore, ResponseStoreLayer, open};
+
+fn gateway(store: Arc<dyn ResponseStore>) -> Gateway {
+    Gateway::with_layer(&ResponseStoreLayer::with_cache(store, 0, Duration::from_secs(60)))
+}
+
+async fn next(gateway: &Gateway, previous: &Value) -> (u16, Value) {
+    gateway.create_as(None, json!({"input": "next", "previous_response_id": previous["id"]})).await
+}
+
+/// Continues each until it can be, for so long; those that are unknown for good are counted.
+async fn lost(gateway: &Gateway, stored: &[Value], patience: Duration) -> usize {
+    let (start, mut lost) = (Instant::now(), 0);
+    for answer in stored {
+        loop {
+            match next(gateway, answer).await.0 {
+                200 => break,
+                400 => {
+                    lost += 1;
+                    break;
+                }
+                _ => assert!(start.elapsed() < patience, "it does not come back"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    lost
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_costs_no_answer_and_no_restart() {
+    let Some(mut server) = Redis::start() else { return };
+    let mut options = RedisOptions::default();
+    options.timeout = Duration::from_secs(1);
+    let gateway = gateway(Arc::new(RedisStore::open(&server.url(), options).await.unwrap()));
+    let mut stored = vec![gateway.create(json!({"input": "a"})).await];
+    for _ in 0..20 {
+        let (_, answer) = next(&gateway, stored.last().unwrap()).await;
+        assert_eq!(answer["store"], true);
+        stored.push(answer);
+    }
+    server.kill();
+    for stream in [false, true] {
+        let answer = gateway.create(json!({"input": "b", "stream": stream})).await;
+        assert_eq!((&answer["store"], &answer["status"]), (&json!(false), &json!("completed")));
+    }
+    assert_eq!(next(&gateway, &stored[0]).await.0, 503);
+    server.restart();
+    assert_eq!(lost(&gateway, &stored, Duration::from_secs(10)).await, 0, "every write was on the disk");
+}
+
+#[tokio::test]
+async fn a_response_counts_as_stored_once_enough_replicas_have_it() {
+    let Some(server) = Redis::start() else { return };
+    let mut options = RedisOptions::default();
+    options.wait_replicas = 1;
+    options.timeout = Duration::from_millis(600);
+    let alone = gateway(Arc::new(RedisStore::open(&server.url(), options).await.unwrap()));
+    assert_eq!(alone.create(json!({"input": "a"})).await["store"], false, "there is no replica");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_share_a_cluster_and_a_primary_may_fail() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let url = format!("{}?wait=1", cluster.url());
+    let gateways = [gateway(open(&url).await.unwrap()), gateway(open(&url).await.unwrap())];
+    let mut stored = Vec::new();
+    // Many conversations, so that every primary has some.
+    for _ in 0..12 {
+        let mut last = gateways[0].create(json!({"input": "a"})).await;
+        for turn in 1..6 {
+            let (status, answer) = next(&gateways[turn % 2], &last).await;
+            assert_eq!((status, &answer["store"]), (200, &json!(true)), "{answer}");
+            assert_eq!(gateways[turn % 2].last_seen()["input"].as_array().unwrap().len(), turn * 2 + 1);
+            last = answer;
+        }
+        stored.push(last);
+    }
+    // The first three were made primaries.
+    cluster.nodes[0].kill();
+    let lost = lost(&gateways[0], &stored, Duration::from_secs(30)).await;
+    assert_eq!(lost, 0, "each had reached a replica");
+    let answer = gateways[1].create(json!({"input": "after"})).await;
+    assert_eq!(answer["status"], "completed");
+}
