@@ -57,6 +57,10 @@ pub struct UpstreamSettings {
     pub drop_authorization: bool,
     /// `vllm`, `generic` or `none`.
     pub profile: Option<String>,
+    /// Fixes that are on beside those of the profile, by name.
+    pub fixes_on: Vec<String>,
+    /// Fixes of the profile that are off.
+    pub fixes_off: Vec<String>,
     /// The models it serves, by the names it knows them by (only for further upstreams).
     pub models: Vec<String>,
     /// HTTP/2 from the start, also without TLS.
@@ -102,6 +106,8 @@ pub struct LimitSettings {
     pub in_flight: Option<usize>,
     /// Requests that wait for a place. Default: as many as may be in flight.
     pub queue: Option<usize>,
+    /// Seconds after which an idle WebSocket ends. Default: 600.
+    pub websocket_idle: Option<f64>,
     /// WebSocket connections. Default: 10,000.
     pub websocket_connections: Option<usize>,
 }

@@ -27,7 +27,7 @@ use crate::{
     response_store::{ResponseStore, ResponseStoreLayer},
     tool_normalize::{Policy, Strict, ToolNormalizeLayer, ToolPolicies},
     upstream::{Upstream, UpstreamConfig},
-    upstream_quirks::{Profile, UnknownProfile, UpstreamQuirksLayer},
+    upstream_quirks::{Fix, Profile, UnknownProfile, UpstreamQuirksLayer},
     websocket::WebSocketLayer,
 };
 
@@ -48,6 +48,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// # Errors
 /// Where the settings contradict themselves or name what is not there.
+#[allow(clippy::type_complexity, reason = "it has no name, and is spelled only here")]
 pub fn build(
     settings: &Settings,
     gateway: Gateway,
@@ -72,7 +73,10 @@ pub fn build(
         guarded: !settings.api_keys.is_empty(),
     };
     let store = match gateway.store {
-        Some(store) => ResponseStoreLayer::new(store),
+        Some(store) => match settings.retention.cache_bytes {
+            Some(bytes) => ResponseStoreLayer::with_cache(store, bytes, Duration::from_secs(60)),
+            None => ResponseStoreLayer::new(store),
+        },
         None => ResponseStoreLayer::disabled(),
     };
     let stack = ResponsesStack::new()
@@ -251,8 +255,11 @@ fn aliases(settings: &Settings) -> Aliases {
 }
 
 fn catalog(settings: &Settings) -> ModelCatalogLayer {
-    let models =
-        settings.models.iter().fold(model_catalog::Settings::new(), |all, (name, model)| all.with(name, model.clone()));
+    // The upstream that is asked for its models is the default one: the others' stand in by name.
+    let further = settings.upstreams.values().flat_map(|upstream| &upstream.models);
+    let further = further.map(|name| (name, settings.models.get(name).cloned().unwrap_or_default()));
+    let named = settings.models.iter().map(|(name, model)| (name, model.clone()));
+    let models = further.chain(named).fold(model_catalog::Settings::new(), |all, (name, model)| all.with(name, model));
     let aliases = settings.aliases.iter().filter(|(name, _)| !name.ends_with('*'));
     ModelCatalogLayer::new().aliases(aliases.map(|(name, target)| (name.as_str(), target.as_str()))).settings(models)
 }
@@ -282,7 +289,15 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
     let profile = settings.upstream.profile.as_deref().map_or(Ok(Profile::Vllm), str::parse);
     let profile = profile.map_err(|error: UnknownProfile| ConfigError::new(error.to_string()))?;
     let heartbeat = seconds(settings.heartbeat, Some(Duration::from_secs(15))).unwrap_or_default();
-    Ok(UpstreamQuirksLayer::new(profile).with_heartbeat(heartbeat).with_gateway_key(upstream.has_key()))
+    let fix = |name: &String| name.parse::<Fix>().map_err(|error| ConfigError::new(error.to_string()));
+    let mut layer = UpstreamQuirksLayer::new(profile).with_heartbeat(heartbeat).with_gateway_key(upstream.has_key());
+    for name in &settings.upstream.fixes_on {
+        layer = layer.with(fix(name)?);
+    }
+    for name in &settings.upstream.fixes_off {
+        layer = layer.without(fix(name)?);
+    }
+    Ok(layer)
 }
 
 fn cors(settings: &Settings) -> Result<Option<CorsLayer>, ConfigError> {

@@ -1,5 +1,6 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use super::http::say;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -32,9 +33,9 @@ pub(in crate::gateway) async fn run(args: ServeArgs) -> Result<ExitCode, BoxErro
     };
     let running = Running::start(&settings).await?;
     let upstream = settings.upstream.url.as_deref().unwrap_or_default();
-    println!("listening on http://{}", running.address);
-    println!("upstream     {}{}", hide_password(upstream), if demo.is_some() { " (built-in demo)" } else { "" });
-    println!("store        {}", running.store_name);
+    let which = if demo.is_some() { " (built-in demo)" } else { "" };
+    let (upstream, store) = (hide_password(upstream), &running.store_name);
+    say(&format!("listening on http://{}\nupstream     {upstream}{which}\nstore        {store}\n", running.address))?;
     terminated().await?;
     tracing::info!("ending: what is being answered is answered");
     running.end(GRACE).await;
@@ -109,7 +110,15 @@ fn websocket(settings: &Settings) -> WebSocketLayer {
     if settings.websocket == Some(false) {
         return WebSocketLayer::disabled();
     }
-    WebSocketLayer::new().max_connections(settings.limits.websocket_connections.unwrap_or(10_000))
+    let mut layer = WebSocketLayer::new().max_connections(settings.limits.websocket_connections.unwrap_or(10_000));
+    if let Some(bytes) = settings.limits.request_bytes {
+        layer = layer.max_frame(bytes);
+    }
+    if let Some(idle) = settings.limits.websocket_idle.and_then(|idle| Duration::try_from_secs_f64(idle).ok()) {
+        layer = layer.idle_timeout(idle);
+    }
+    // Whose pages may come over HTTP may come over a socket.
+    if settings.cors.is_empty() { layer } else { layer.any_origin() }
 }
 
 /// The store of this URL; `None` for `none`.

@@ -40,3 +40,9 @@ fn what_is_shown_can_be_read_again_and_holds_no_secret() {
     let again = parse(&shown).expect(&shown);
     assert_eq!(again.api_keys[0].env, "KEY");
 }
+
+#[test]
+fn the_example_file_is_understood() {
+    let settings = parse(include_str!("../../../examples/tower-responses.toml")).expect("the example");
+    assert_eq!(settings.upstreams["small"].models, ["qwen3-4b"]);
+}
