@@ -133,6 +133,10 @@ impl Conversation {
         if !matches!(before, Before::Turn(_)) {
             self.clear();
         }
+        if outcome.is_stored() {
+            // Whoever goes on from it is left to the store, which keeps what each turn adds.
+            return;
+        }
         let output = output.iter().map(|item| (item.clone(), item.text().len()));
         for (item, length) in output {
             self.bytes += length + ITEM;

@@ -15,6 +15,7 @@ pub struct Outcome {
     bytes: usize,
     limit: usize,
     unreadable: bool,
+    stored: bool,
 }
 
 /// How an answer ended.
@@ -31,7 +32,7 @@ pub enum End {
 impl Outcome {
     /// Reads an answer, of whose output at most `limit` bytes are kept.
     pub fn new(limit: usize) -> Self {
-        Self { end: None, id: None, output: Vec::new(), bytes: 0, limit, unreadable: false }
+        Self { end: None, id: None, output: Vec::new(), bytes: 0, limit, unreadable: false, stored: false }
     }
 
     /// An answer that says nothing, as to a prewarm frame.
@@ -51,6 +52,7 @@ impl Outcome {
                 self.end = Some(End::Kept);
                 if let Some(response) = event.member("response") {
                     self.id = response.member_str("id").map(Into::into);
+                    self.stored = response.member("store").and_then(|store| store.as_bool()) == Some(true);
                     self.read_output(&response);
                 }
             }
@@ -71,6 +73,11 @@ impl Outcome {
             Some(End::Kept) if !self.unreadable => Some((self.id.as_deref()?, &self.output)),
             _ => None,
         }
+    }
+
+    /// Whether a store further in has it, as it says of itself.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.stored
     }
 
     /// Whether not all of the output could be kept.

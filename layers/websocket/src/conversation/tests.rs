@@ -199,3 +199,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_store_has_is_left_to_it() {
+    for stored in [true, false] {
+        let mut conversation = Conversation::new(1 << 20);
+        let mut first = Create::parse(r#"{"type":"response.create","input":[{"id":"a"}]}"#.into()).expect("a frame");
+        let begun = conversation.begin(&mut first).expect("begun");
+        let mut outcome = Outcome::new(1 << 20);
+        let end = format!(
+            "data: {{\"type\":\"response.completed\",\"response\":{{\"id\":\"resp_1\",\"store\":{stored},\"output\":[]}}}}\n\n"
+        );
+        outcome.event(&tower_responses_core::sse::Event::from_text(end.into()));
+        conversation.commit(begun, &outcome);
+
+        let next = r#"{"type":"response.create","previous_response_id":"resp_1","input":[{"id":"b"}]}"#;
+        let mut next = Create::parse(next.into()).expect("a frame");
+        conversation.begin(&mut next).expect("begun");
+        assert_eq!(next.request.has("previous_response_id"), stored);
+        let items = next.request.get("input").and_then(Value::elements).expect("items");
+        assert_eq!(items.len(), if stored { 1 } else { 2 }, "stored: {stored}");
+    }
+}
