@@ -125,7 +125,7 @@ fn calls_of_undeclared_tools_are_declared_after_all_others() {
         let without = normalize(&json!({"input": [item]}));
         assert_eq!((without.body.get("tools"), &without.input()[0]["name"]), (None, &json!(name)));
     }
-    let twice = [call("a.b"), call("gone"), call("gone"), call("a.b")];
+    let twice = [call("a.b"), of(call("x"), "gone"), of(call("x"), "gone"), call("a.b")];
     let upstream = normalize(&json!({"input": twice, "tools": [function("plain")]}));
     assert_eq!(upstream.names().len(), 3, "each once: {:?}", upstream.names());
     let odd = normalize(&json!({"input": [call("functions.exec command")], "tools": [function("plain")]}));
