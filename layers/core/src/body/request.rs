@@ -205,7 +205,8 @@ impl Future for ReadObject {
                 let text = ready!(collect.poll(cx));
                 self.state = ReadState::Done(None);
                 Poll::Ready(match text {
-                    Ok(text) => Object::parse(text).map_err(ReadError::Syntax),
+                    // Most of a request is its `input`, and whoever reads requests reads that.
+                    Ok(text) => Object::parse_opening(text, "input").map_err(ReadError::Syntax),
                     Err(error) => Err(ReadError::Body(error)),
                 })
             }

@@ -32,11 +32,18 @@ impl Array {
 
     /// Opens text that is known to be JSON; `None` if no array can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
-        let elements = scan::elements(&text)?
-            .into_iter()
-            .map(|range| Element { value: Value::from_text(text.slice(range.value)), place: Some(range.whole) })
-            .collect();
-        Some(Self { source: text, elements, changed: false })
+        let elements = scan::elements(&text)?;
+        Some(Self::of(text, elements))
+    }
+
+    /// The array that is `text`, whose elements stand at these places.
+    pub(super) fn of(text: Bytes, elements: Vec<scan::ElementRange>) -> Self {
+        let element = |range: scan::ElementRange| Element {
+            value: Value::from_text(text.slice(range.value)),
+            place: Some(range.whole),
+        };
+        let elements = elements.into_iter().map(element).collect();
+        Self { source: text, elements, changed: false }
     }
 
     /// How many elements there are.

@@ -3,7 +3,7 @@ use std::{borrow::Cow, ops::Range};
 use bytes::Bytes;
 
 use super::{
-    SyntaxError, Value, scan,
+    Array, SyntaxError, Value, scan,
     value::to_text,
     write::{Length, Rope, Sink},
 };
@@ -73,19 +73,31 @@ impl Object {
     /// Opens text that is known to be JSON, or that passes as it is where it turns out not to be.
     /// `None` if no object can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
-        let mut ranges = scan::Members::new(&text);
+        Self::split_members(&text, scan::Members::new(&text))
+    }
+
+    /// Checks that `text` is JSON and opens it, and in the same pass the array called `open`.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_opening(text: Bytes, open: &'static str) -> Result<Self, SyntaxError> {
+        super::validate(&text)?;
+        Self::split_members(&text, scan::Members::opening(&text, open)).ok_or_else(SyntaxError::not_an_object)
+    }
+
+    fn split_members(text: &Bytes, mut ranges: scan::Members<'_>) -> Option<Self> {
         // Most events have fewer than eight.
         let mut members = Vec::with_capacity(8);
-        for range in &mut ranges {
-            members.push(Member {
-                key: Key::Came(range.key),
-                escaped: range.escaped,
-                value: Value::from_text(text.slice(range.value)),
-                place: Some(range.whole),
-            });
+        while let Some(range) = ranges.next() {
+            let value = text.slice(range.value);
+            let value = match ranges.take_opened() {
+                Some(elements) => Value::from(Array::of(value, elements)),
+                None => Value::from_text(value),
+            };
+            members.push(Member { key: Key::Came(range.key), escaped: range.escaped, value, place: Some(range.whole) });
         }
         ranges.closed().then_some(())?;
-        Some(Self { source: text, members, changed: false })
+        Some(Self { source: text.clone(), members, changed: false })
     }
 
     /// How many members there are.

@@ -107,6 +107,9 @@ pub(crate) struct Members<'a> {
     text: &'a [u8],
     at: usize,
     state: State,
+    /// The member that is an array whose elements are wanted as well.
+    open: Option<&'static str>,
+    opened: Option<Vec<ElementRange>>,
 }
 
 #[derive(PartialEq)]
@@ -119,7 +122,29 @@ enum State {
 
 impl<'a> Members<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: skip_space(text, 0), state: State::Start }
+        Self { text, at: skip_space(text, 0), state: State::Start, open: None, opened: None }
+    }
+
+    /// The same, which finds the elements of the array called `open` in the same pass.
+    pub(crate) fn opening(text: &'a [u8], open: &'static str) -> Self {
+        Self { open: Some(open), ..Self::new(text) }
+    }
+
+    /// The elements of the array that was wanted, if it was the value of the last member. Their
+    /// places count from the beginning of the array.
+    pub(crate) fn take_opened(&mut self) -> Option<Vec<ElementRange>> {
+        self.opened.take()
+    }
+
+    /// The end of a value, and on the way what is in it, if that is wanted.
+    fn skip_value(&mut self, key: &[u8], at: usize) -> Option<usize> {
+        let wanted = self.open.is_some_and(|open| key_is(key, false, open)) && self.text[at..].starts_with(b"[");
+        if !wanted {
+            return skip_value(self.text, at);
+        }
+        let (elements, length) = elements_and_length(&self.text[at..])?;
+        self.opened = Some(elements);
+        Some(at + length)
     }
 
     /// Whether the object was read to its closing brace.
@@ -145,7 +170,7 @@ impl<'a> Members<'a> {
             return None;
         }
         let value = skip_space(text, colon + 1);
-        let value_end = skip_value(text, value)?;
+        let value_end = self.skip_value(&text[key..key_end], value)?;
         let end = skip_space(text, value_end);
         self.state = if text.get(end)? == &b'}' { State::Closed } else { State::Inside };
         self.at = end;
@@ -171,13 +196,18 @@ impl Iterator for Members<'_> {
 
 /// The elements of the array that is `text`, in order; the flag says whether it was closed.
 pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
+    elements_and_length(text).map(|(elements, _)| elements)
+}
+
+fn elements_and_length(text: &[u8]) -> Option<(Vec<ElementRange>, usize)> {
     let mut at = skip_space(text, 0);
     if text.get(at)? != &b'[' {
         return None;
     }
     let mut elements = Vec::new();
-    if text.get(skip_space(text, at + 1))? == &b']' {
-        return Some(elements);
+    let first = skip_space(text, at + 1);
+    if text.get(first)? == &b']' {
+        return Some((elements, first + 1));
     }
     loop {
         let value = skip_space(text, at + 1);
@@ -186,7 +216,7 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
         elements.push(ElementRange { value: value..value_end, whole: at + 1..end });
         match text.get(end)? {
             b',' => at = end,
-            b']' => return Some(elements),
+            b']' => return Some((elements, end + 1)),
             _ => return None,
         }
     }

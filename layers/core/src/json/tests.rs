@@ -76,6 +76,27 @@ fn large_neighbours_leave_as_one_slice_of_what_came() {
     assert!(address + shared.len() <= source.len(), "in the memory of the input");
 }
 
+#[test]
+fn an_array_opened_on_the_way_is_as_one_opened_later() {
+    for text in [
+        r#"{"input":[ 1 , {"input":[2]} ,"]"] , "b":1}"#,
+        r#"{"input":[],"input": [ ] }"#,
+        r#"{"input":{"input":[1]},"x":["input"]}"#,
+        r#"{ "input" : "text" }"#,
+    ] {
+        let mut opened = Object::parse_opening(text.into(), "input").unwrap();
+        let mut plain = object(text);
+        assert_eq!(opened.text(), text);
+        for object in [&mut opened, &mut plain] {
+            if let Some(items) = object.array_mut("input") {
+                items.push("new");
+            }
+        }
+        assert_eq!(opened.text(), plain.text());
+    }
+    assert!(Object::parse_opening("{\"input\":[1}".into(), "input").is_err());
+}
+
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(json!(null)),
