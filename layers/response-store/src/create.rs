@@ -194,6 +194,3 @@ fn is_inherited(choice: &Value) -> bool {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,16 @@
 //! The ids of responses: minted here, whatever the upstream calls them.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// The id of a response, `resp_` and 48 hexadecimal digits.
 ///
 /// The first 16 digits are the [`Conversation`], which a response shares with all that it
 /// continues and all that continue it, so that a store can keep a conversation in one place. The
-/// other 32 are 128 random bits: an id cannot be guessed from another of the same conversation.
+/// other 32 are 128 random bits, new for each response: no id can be guessed from another.
 ///
 /// ```
 /// use tower_responses_response_store::ResponseId;
@@ -24,7 +28,8 @@ pub struct ResponseId {
     own: [u8; 16],
 }
 
-/// What all responses of one conversation have in common: 64 random bits.
+/// What all responses of one conversation have in common: 16 bits of the second in which it
+/// began, so that what is new lies together in the indexes of a store, and 48 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Conversation([u8; 8]);
 
@@ -42,6 +47,8 @@ impl ResponseId {
     pub fn root() -> Self {
         let mut bytes = [0; 24];
         fill(&mut bytes);
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        bytes[..2].copy_from_slice(&second.to_be_bytes()[6..]);
         Self::from_bytes(bytes)
     }
 

@@ -83,6 +83,3 @@ fn with_id(text: &Bytes, response: ResponseId, at: usize) -> Value {
     item.set("id", format!("item_{:.48}_{at}", &response.to_string()["resp_".len()..]).as_str());
     Value::from(item)
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@ mod client;
 mod read;
 mod remove;
 mod schema;
+mod tls;
 mod upkeep;
 mod write;
 
@@ -69,6 +70,10 @@ impl Default for PostgresOptions {
 impl PostgresStore {
     /// Connects to the server that `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) names,
     /// and makes or migrates the tables there. To be called within a tokio runtime.
+    ///
+    /// With the feature `tls`, `?sslmode=require` asks for TLS (otherwise it is used if the
+    /// server has it); the server's certificate is always checked, against Mozilla's roots or
+    /// those of the file that `&sslrootcert=PATH` names.
     ///
     /// # Errors
     /// If the URL is none, the server cannot be reached, or its tables are of a newer version.

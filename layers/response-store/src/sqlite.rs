@@ -204,6 +204,3 @@ impl SqliteStore {
         Ok(removed)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -273,13 +273,21 @@ impl StoreError {
     }
 }
 
+/// With all that caused it: whoever reads it in a log has no other way to know.
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.source {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
+        let mut text = self.message.clone();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let words = cause.to_string();
+            // Some say their cause themselves.
+            if !text.contains(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            next = cause.source();
         }
+        f.write_str(&text)
     }
 }
 

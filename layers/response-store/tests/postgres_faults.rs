@@ -170,3 +170,15 @@ async fn newer_tables_are_refused_and_what_expires_is_removed() {
     assert_eq!(error.kind(), StoreErrorKind::Configuration);
     assert!(error.to_string().contains("newer"), "{error}");
 }
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn tls_is_asked_for_and_the_certificate_is_checked() {
+    let Some(server) = Postgres::start_with_tls() else { return };
+    let url = format!("{}?sslmode=require", server.url());
+    let roots = server.certificate();
+    let store = open(&format!("{url}&sslrootcert={}", roots.display())).await.unwrap();
+    assert_eq!(gateway(store).create(json!({"input": "a"})).await["store"], true);
+    let error = open(&url).await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "it is not one of Mozilla's: {error}");
+}

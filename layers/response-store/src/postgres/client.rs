@@ -3,9 +3,9 @@
 use deadpool_postgres::{
     Config, CreatePoolError, ManagerConfig, Pool, PoolConfig, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
-use tokio_postgres::{Error, NoTls, error::SqlState};
+use tokio_postgres::{Error, error::SqlState};
 
-use super::PostgresOptions;
+use super::{PostgresOptions, tls};
 use crate::{StoreError, StoreErrorKind};
 
 pub(super) type Client = deadpool_postgres::Object;
@@ -17,14 +17,15 @@ pub(super) fn pool(url: &str, options: &PostgresOptions) -> Result<Pool, StoreEr
     let mut pool = PoolConfig::new(options.connections.max(1));
     pool.timeouts =
         Timeouts { wait: Some(options.timeout), create: Some(options.timeout), recycle: Some(options.timeout) };
+    let (url, roots) = tls::take_roots(url);
     let config = Config {
-        url: Some(url.to_owned()),
+        url: Some(url),
         application_name: Some("tower-responses".to_owned()),
         manager: Some(ManagerConfig { recycling_method: RecyclingMethod::Fast }),
         pool: Some(pool),
         ..Config::default()
     };
-    config.create_pool(Some(Runtime::Tokio1), NoTls).map_err(refuse)
+    config.create_pool(Some(Runtime::Tokio1), tls::connector(roots.as_deref())?).map_err(refuse)
 }
 
 pub(super) async fn get(pool: &Pool) -> Result<Client, StoreError> {

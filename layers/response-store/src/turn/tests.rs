@@ -1,1 +1,49 @@
+use super::{testing::TestTurn, *};
 
+fn body() -> Bytes {
+    let owner = Owner::anonymous();
+    let output = "x".repeat(300);
+    let turn = TestTurn {
+        owner: &owner,
+        previous: None,
+        input: &["a", "é"],
+        output: &[&output],
+        tools: Some("[]"),
+        item: Some("msg_1"),
+    };
+    turn.record().body
+}
+
+#[test]
+fn a_turn_is_read_as_it_was_written() {
+    let turn = Turn::decode(&body()).unwrap();
+    assert_eq!((turn.input().len(), turn.output().len(), turn.pending().len()), (2, 1, 0));
+    assert_eq!(turn.replayed().count(), 3);
+    assert_eq!(turn.item("msg_1").as_ref(), Some(&turn.output()[0].text));
+    assert_eq!(turn.item("msg_2"), None);
+    assert_eq!(turn.item_keys(&Owner::anonymous()), [ItemKey::new(&Owner::anonymous(), "msg_1")]);
+}
+
+#[test]
+fn no_damage_goes_unseen() {
+    let body = body();
+    for at in 0..body.len() {
+        assert!(Turn::decode(&body.slice(..at)).is_err(), "cut at {at}");
+        for bit in 0..8 {
+            let mut damaged = body.to_vec();
+            damaged[at] ^= 1 << bit;
+            assert!(Turn::decode(&damaged.into()).is_err(), "bit {bit} of byte {at}");
+        }
+    }
+    assert!(Turn::decode(&[&body[..], b"\0"].concat().into()).is_err());
+}
+
+#[test]
+fn an_unknown_version_is_not_guessed_at() {
+    let mut newer = body().to_vec();
+    newer[4] = 2;
+    let checksum = crc32fast::hash(&newer[4..]);
+    newer[..4].copy_from_slice(&checksum.to_le_bytes());
+    let error = Turn::decode(&newer.into()).unwrap_err();
+    assert!(error.to_string().contains("unknown format 2"), "{error}");
+}

@@ -141,6 +141,16 @@ const POSTGRES: [&str; 4] = [
 
 impl Postgres {
     pub(crate) fn start() -> Option<Self> {
+        Self::start_configured(false)
+    }
+
+    /// With a certificate that it has signed itself.
+    pub(crate) fn start_with_tls() -> Option<Self> {
+        program("openssl", &[])?;
+        Self::start_configured(true)
+    }
+
+    fn start_configured(tls: bool) -> Option<Self> {
         let (initdb, postgres) = (program("initdb", &POSTGRES)?, program("postgres", &POSTGRES)?);
         let held = Directory::new("postgres");
         let directory = held.path.clone();
@@ -161,6 +171,17 @@ impl Postgres {
         command.extend([postgres.display().to_string(), "-D".into(), data.display().to_string()]);
         command.extend(["-p".into(), port.to_string(), "-k".into(), directory.display().to_string()]);
         command.extend(strings(&["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=500"]));
+        if tls {
+            let script = r#"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test \
+                -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:127.0.0.1 \
+                -keyout "$0/key.pem" -out "$0/cert.pem" && chmod 600 "$0/key.pem" \
+                && { [ "$(id -u)" != 0 ] || chown postgres "$0/key.pem" "$0/cert.pem"; }"#;
+            let output = Command::new("sh").args(["-c", script]).arg(&directory).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            command.extend(["-c".into(), "ssl=on".into()]);
+            command.extend(["-c".into(), format!("ssl_cert_file={}/cert.pem", directory.display())]);
+            command.extend(["-c".into(), format!("ssl_key_file={}/key.pem", directory.display())]);
+        }
         let mut postgres = Self { command, directory: held, port, server: None };
         postgres.restart();
         Some(postgres)
@@ -182,6 +203,11 @@ impl Postgres {
             assert!(start.elapsed() < Duration::from_secs(30), "PostgreSQL does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// What [`start_with_tls`](Self::start_with_tls) has signed.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.directory.path.join("cert.pem")
     }
 
     /// Stops it at once, with all its connections.
