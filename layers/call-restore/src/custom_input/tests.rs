@@ -36,6 +36,7 @@ fn how_the_arguments_carry_the_input() {
         (r#"{"x":true,"y":-1.0e+2 ,"input":"a","z":null}"#, "a", Object),
         (r#"{"x":{"a":["}\"]",{}]},"input":"a"}"#, "a", Object),
         (r#"{"x":"\"input\":\"no\"","input":"a"}"#, "a", Object),
+        (r#"{"x":"},\"input\":","input":"a"}"#, "a", Object),
         (r#"{"input":1,"input":"a","input":"b"}"#, "a", Object),
         (r#"{"inputs":"no","in":"no","an input of another name":"no","input":"a"}"#, "a", Object),
         (r#""a\n""#, "a\n", BareString),
@@ -100,6 +101,20 @@ fn what_streams_before_the_end_is_known() {
     }
     let space = " ".repeat(MAX_SPACE + 1);
     assert_eq!(streamed([&*space, "x"]), (format!("{space}x"), Some(String::new())));
+    assert_eq!(streamed([&*space]), (space, Some(String::new())));
+}
+
+#[test]
+fn what_is_held_is_bounded() {
+    let mut decoder = InputDecoder::default();
+    let mut input = String::new();
+    decoder.push("{\"", &mut input);
+    for _ in 0..1000 {
+        decoder.push("input input ", &mut input);
+        assert!(decoder.key.len() <= 2 * INPUT.len());
+    }
+    decoder.push("input\":\"no\",\"input\":\"yes\"}", &mut input);
+    assert_eq!(input, "yes");
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
