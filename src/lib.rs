@@ -46,3 +46,8 @@ pub use tower_responses_websocket as websocket;
 
 #[cfg(feature = "stack")]
 pub use self::stack::ResponsesStack;
+
+/// The code in the README compiles.
+#[cfg(all(doctest, feature = "stack"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

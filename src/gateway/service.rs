@@ -85,8 +85,8 @@ pub fn build(
         .store(store.limits(limits))
         .catalog(catalog(settings))
         .alias(ModelAliasLayer::new(aliases(settings)).limits(limits))
-        .tools(normalize(settings)?.limits(limits), CallRestoreLayer::new().with_limits(limits))
-        .quirks(quirks(settings, &upstream)?.with_limits(limits));
+        .tools(normalize(settings)?.limits(limits), CallRestoreLayer::new().limits(limits))
+        .quirks(quirks(settings, &upstream)?.limits(limits));
     let in_flight = settings.limits.in_flight.map(|n| InFlightLayer::new(n, settings.limits.queue.unwrap_or(n)));
     let routes = Routes::new(upstream, further_upstreams(settings)?);
 
@@ -290,7 +290,7 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
     let profile = profile.map_err(|error: UnknownProfile| ConfigError::new(error.to_string()))?;
     let heartbeat = seconds(settings.heartbeat, Some(Duration::from_secs(15))).unwrap_or_default();
     let fix = |name: &String| name.parse::<Fix>().map_err(|error| ConfigError::new(error.to_string()));
-    let mut layer = UpstreamQuirksLayer::new(profile).with_heartbeat(heartbeat).with_gateway_key(upstream.has_key());
+    let mut layer = UpstreamQuirksLayer::new(profile).heartbeat(heartbeat).gateway_key(upstream.has_key());
     for name in &settings.upstream.fixes_on {
         layer = layer.with(fix(name)?);
     }

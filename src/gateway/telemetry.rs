@@ -1,19 +1,25 @@
+use std::io::BufWriter;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::ConfigError;
 
-/// Sends the log to standard error. Only the first call of a process counts.
-pub(super) fn install_log(format: Option<&str>) -> Result<(), ConfigError> {
+/// Sends the log to standard error, by a thread of its own that writes what has come together.
+/// It leaves lines out rather than hold up requests. Only the
+/// first call of a process counts; what is returned writes the rest when it is dropped.
+pub(super) fn install_log(format: Option<&str>) -> Result<WorkerGuard, ConfigError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let (writer, guard) = tracing_appender::non_blocking(BufWriter::new(std::io::stderr()));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // It fails where somebody else has installed a log, who is then the one to be heard.
     let _ = match format {
         None | Some("text") => log.compact().try_init(),
         Some("json") => log.json().flatten_event(true).try_init(),
         Some(other) => return Err(ConfigError::new(format!("log format '{other}' is not known: text or json"))),
     };
-    Ok(())
+    Ok(guard)
 }
 
 /// Seconds, from what a gateway adds to what a long answer takes.

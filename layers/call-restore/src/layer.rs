@@ -40,7 +40,7 @@ impl CallRestoreLayer {
     /// Sets how much of a response is held in memory; the bound for requests makes no difference
     /// here.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }

@@ -57,7 +57,7 @@ impl UpstreamQuirksLayer {
     /// upstream's headers may be late before the client gets its stream. Default 15 s; zero
     /// switches both off. Codex waits for 300 s, and takes no comment for an event.
     #[must_use]
-    pub fn with_heartbeat(mut self, after: Duration) -> Self {
+    pub fn heartbeat(mut self, after: Duration) -> Self {
         self.quirks.heartbeat = after;
         self
     }
@@ -67,7 +67,7 @@ impl UpstreamQuirksLayer {
     /// one, and a client that waits for the end of its body waits no longer than the upstream
     /// takes.
     #[must_use]
-    pub fn with_linger(mut self, linger: Duration) -> Self {
+    pub fn linger(mut self, linger: Duration) -> Self {
         self.quirks.linger = linger;
         self
     }
@@ -75,14 +75,14 @@ impl UpstreamQuirksLayer {
     /// Whether requests carry a key that the gateway holds, and not the client's own: then a key
     /// that is refused is a fault of the gateway (502), and not of the client. Default: no.
     #[must_use]
-    pub fn with_gateway_key(mut self, gateway: bool) -> Self {
+    pub fn gateway_key(mut self, gateway: bool) -> Self {
         self.quirks.gateway_key = gateway;
         self
     }
 
     /// Sets the bounds of what is held in memory.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }

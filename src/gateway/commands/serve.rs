@@ -26,7 +26,7 @@ pub(in crate::gateway) async fn run(args: ServeArgs) -> Result<ExitCode, BoxErro
         print!("{}", settings.to_toml());
         return Ok(ExitCode::SUCCESS);
     }
-    install_log(settings.log_format.as_deref())?;
+    let _log = install_log(settings.log_format.as_deref())?;
     let demo = match settings.upstream.url {
         Some(_) => None,
         None => Some(demo_upstream(&mut settings).await?),

@@ -149,11 +149,11 @@ fn errors() -> Vec<Case> {
             assert!(error(seen, 502)["message"].as_str().unwrap().contains("Unauthorized"));
             assert!(!seen.headers.contains_key("www-authenticate"));
         })
-        .configure(|layer| layer.with_gateway_key(true)),
+        .configure(|layer| layer.gateway_key(true)),
         Case::new(Fix::GatewayKey, "forbidden-html", |seen| {
             assert_eq!(error(seen, 502)["code"], "upstream_authentication_failed");
         })
-        .configure(|layer| layer.with_gateway_key(true)),
+        .configure(|layer| layer.gateway_key(true)),
         Case::new(Fix::ErrorBody, "unauthorized", |seen| {
             assert_eq!(error(seen, 401)["message"], "Unauthorized");
             assert_eq!(error(seen, 401)["type"], "authentication_error");
@@ -189,10 +189,9 @@ fn errors() -> Vec<Case> {
 }
 
 fn time() -> Vec<Case> {
-    let beat =
-        |layer: tower_responses_upstream_quirks::UpstreamQuirksLayer| layer.with_heartbeat(Duration::from_millis(40));
+    let beat = |layer: tower_responses_upstream_quirks::UpstreamQuirksLayer| layer.heartbeat(Duration::from_millis(40));
     let early = |layer: tower_responses_upstream_quirks::UpstreamQuirksLayer| {
-        layer.with_heartbeat(Duration::from_millis(40)).without(Fix::Heartbeat)
+        layer.heartbeat(Duration::from_millis(40)).without(Fix::Heartbeat)
     };
     vec![
         Case::new(Fix::Heartbeat, "good-text", |seen| {

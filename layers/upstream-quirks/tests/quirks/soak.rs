@@ -146,7 +146,7 @@ async fn soak() {
     let requests = std::env::var("TOWER_RESPONSES_SOAK").ok().and_then(|count| count.parse().ok()).unwrap_or(640usize);
     let connections = Connections::default();
     let upstream = serve(connections.clone()).await;
-    let layer = UpstreamQuirksLayer::new(Profile::Vllm).with_heartbeat(Duration::from_millis(80));
+    let layer = UpstreamQuirksLayer::new(Profile::Vllm).heartbeat(Duration::from_millis(80));
     let client = client();
     let (begun, before) = (Instant::now(), resident_kib());
     let mut running = JoinSet::new();
@@ -199,7 +199,7 @@ async fn connections_are_used_again() {
     let connections = Connections::default();
     let upstream = serve_slow_end(connections.clone()).await;
     // A machine that is busy may take its time to see the end.
-    let layer = UpstreamQuirksLayer::new(Profile::Vllm).with_linger(Duration::from_millis(500));
+    let layer = UpstreamQuirksLayer::new(Profile::Vllm).linger(Duration::from_millis(500));
     let client = client();
     for _ in 0..50 {
         let seen = ask(&layer, client.clone(), upstream, "good-text").await;
