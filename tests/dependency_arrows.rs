@@ -35,6 +35,7 @@ fn own_subject(layer: &str) -> &'static [&'static str] {
             &["hyper", "hyper-util", "tokio-tungstenite", "tungstenite", "futures-util", "futures-core", "futures-sink"]
         }
         "tower-responses-response-store" => &[
+            "crc32fast",
             "rusqlite",
             "tokio-postgres",
             "deadpool-postgres",
