@@ -64,8 +64,13 @@ async fn run(name: &str, store: Arc<dyn ResponseStore>, concurrent: usize, store
 
 #[tokio::main]
 async fn main() {
+    // A part of a line's beginning picks lines, as in `cargo bench -- "sqlite 32"`.
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     for concurrent in [1, 32] {
         for (name, stored) in [("memory", false), ("memory", true), ("sqlite", true)] {
+            if !format!("{name} {concurrent}").starts_with(&wanted) {
+                continue;
+            }
             let directory = std::env::temp_dir().join(format!("tower-responses-bench-{}", std::process::id()));
             std::fs::create_dir_all(&directory).unwrap();
             let url = match name {

@@ -21,6 +21,7 @@ struct Slot<V> {
     bytes: usize,
 }
 
+#[cfg_attr(not(feature = "memory"), allow(dead_code, reason = "the cache needs less than the store"))]
 impl<V> Aged<V> {
     pub(crate) fn new(limit: usize) -> Self {
         Self { slots: HashMap::new(), order: BTreeMap::new(), clock: 0, bytes: 0, limit }

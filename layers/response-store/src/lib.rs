@@ -39,6 +39,35 @@
 //! assert!(std::str::from_utf8(&second).unwrap().contains("3 items"));
 //! # }
 //! ```
+//!
+//! # What is kept
+//! A response is kept as what it adds: the items of its request, its own items, and what is
+//! particular about its response object. Tools, instructions and the part of the object that is
+//! the same each time are kept once. Everything is in the shapes in which the client sent and got
+//! it, byte for byte.
+//!
+//! A conversation is kept for a time that counts from its last turn, 30 days by default, and goes
+//! as a whole. What a client deletes can neither be read nor continued, and stays part of its
+//! continuations until the last of them has gone. What belongs to another [`Owner`] is answered
+//! like what does not exist.
+//!
+//! # Stores
+//! [`open`] chooses by URL.
+//!
+//! | store | for | what survives the end of the process | what survives a power cut |
+//! |---|---|---|---|
+//! | [`MemoryStore`] | tests, demos | nothing | nothing |
+//! | [`SqliteStore`] | one machine | all that a client has seen the end of | the file is whole; with `NORMAL` (the default) all but the last moments, with `FULL` everything |
+//! | [`PostgresStore`] | many gateways | everything | with `synchronous_commit = on` (the server's default) everything |
+//! | [`RedisStore`] | many gateways without a database | everything | what the server's persistence and replication keep |
+//!
+//! A store that is away costs no answer: what cannot be stored is delivered and says
+//! `store: false`; what cannot be continued for now gets 503 with `Retry-After`. A history that is
+//! damaged is an error, and never a shorter history.
+//!
+//! # Features
+//! `memory` and `sqlite` (both default), `postgres`, `redis`, `tls` for the last two, `finish` for
+//! [`FinishLayer`], and `conformance` for the tests that every store has to pass.
 
 mod aged;
 mod answer;
@@ -70,7 +99,7 @@ mod service;
 mod sqlite;
 mod store;
 mod texts;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod time;
 mod turn;
 

@@ -65,6 +65,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn ResponseStore>, StoreError> {
 /// # Errors
 /// As [`open`].
 pub async fn open_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn ResponseStore>, StoreError> {
+    let _ = options;
     let scheme = url.split([':', '?']).next().unwrap_or_default();
     match scheme {
         #[cfg(feature = "memory")]

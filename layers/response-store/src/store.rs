@@ -263,6 +263,7 @@ impl StoreError {
         Self::new(StoreErrorKind::Unavailable, message)
     }
 
+    #[allow(dead_code, reason = "only stores need it")]
     pub(crate) fn previous_gone() -> Self {
         Self::new(StoreErrorKind::PreviousGone, "the response that was continued is not there any more")
     }
