@@ -39,9 +39,10 @@ impl std::error::Error for CollectError {
     }
 }
 
-/// A body that is too large is read on for this many times its limit, so that a client which
-/// writes before it reads can see the answer.
+/// A body that is too large is read on for so many times its limit, and for so many bytes at
+/// least, so that a client which writes before it reads can see the answer.
 const DISCARD: usize = 4;
+const DISCARD_AT_LEAST: usize = 64 << 20;
 
 /// Reads a body whole, up to a limit. A body of one frame is not copied.
 pub(crate) struct Collect {
@@ -89,7 +90,7 @@ impl Collect {
                     }
                     self.first = Bytes::new();
                     self.rest = BytesMut::new();
-                    if !self.discard || self.seen > self.limit.saturating_mul(DISCARD) {
+                    if !self.discard || self.seen > self.limit.saturating_mul(DISCARD).max(DISCARD_AT_LEAST) {
                         return Poll::Ready(Err(too_large));
                     }
                 }
