@@ -56,10 +56,10 @@
 //!
 //! | store | for | what survives the end of the process | what survives a power cut |
 //! |---|---|---|---|
-//! | [`MemoryStore`] | tests, demos | nothing | nothing |
-//! | [`SqliteStore`] | one machine | all that a client has seen the end of | the file is whole; with `NORMAL` (the default) all but the last moments, with `FULL` everything |
-//! | [`PostgresStore`] | many gateways | everything | with `synchronous_commit = on` (the server's default) everything |
-//! | [`RedisStore`] | many gateways without a database | everything | what the server's persistence and replication keep |
+//! | `MemoryStore` | tests, demos | nothing | nothing |
+//! | `SqliteStore` | one machine | all that a client has seen the end of | the file is whole; with `NORMAL` (the default) all but the last moments, with `FULL` everything |
+//! | `PostgresStore` | many gateways | everything | with `synchronous_commit = on` (the server's default) everything |
+//! | `RedisStore` | many gateways without a database | everything | what the server's persistence and replication keep |
 //!
 //! A store that is away costs no answer: what cannot be stored is delivered and says
 //! `store: false`; what cannot be continued for now gets 503 with `Retry-After`. A history that is
@@ -67,7 +67,7 @@
 //!
 //! # Features
 //! `memory` and `sqlite` (both default), `postgres`, `redis`, `tls` for the last two, `finish` for
-//! [`FinishLayer`], and `conformance` for the tests that every store has to pass.
+//! `FinishLayer`, and `conformance` for the tests that every store has to pass.
 
 mod aged;
 mod answer;

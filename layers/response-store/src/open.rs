@@ -48,10 +48,10 @@ const KINDS: [&str; 8] =
 ///
 /// | URL | feature | store |
 /// |---|---|---|
-/// | `memory` | `memory` | [`MemoryStore`](crate::MemoryStore) |
-/// | `sqlite:PATH` | `sqlite` | [`SqliteStore`](crate::SqliteStore); `?synchronous=full` at the end waits for the disk |
-/// | `postgres://…` | `postgres` | [`PostgresStore`](crate::PostgresStore) |
-/// | `redis://…`, `redis-cluster://HOST:PORT,…` | `redis` | [`RedisStore`](crate::RedisStore); `?prefix=NAME&wait=REPLICAS` |
+/// | `memory` | `memory` | `MemoryStore` |
+/// | `sqlite:PATH` | `sqlite` | `SqliteStore`; `?synchronous=full` at the end waits for the disk |
+/// | `postgres://…` | `postgres` | `PostgresStore` |
+/// | `redis://…`, `redis-cluster://HOST:PORT,…` | `redis` | `RedisStore`; `?prefix=NAME&wait=REPLICAS` |
 ///
 /// # Errors
 /// If the URL is of no known kind or of one that was not built in, and if the store cannot be

@@ -17,7 +17,7 @@ pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + S
 /// does not exist. A conversation whose last response is older than the time to live does not
 /// exist either, whether or not its rows are still there.
 ///
-/// [`store_conformance!`](crate::store_conformance) tells whether a store does what is asked of
+/// `store_conformance!` (feature `conformance`) tells whether a store does what is asked of
 /// it here.
 pub trait ResponseStore: Send + Sync + fmt::Debug + 'static {
     /// Keeps a response. Once this is done the response can be continued, also after the process
