@@ -10,7 +10,7 @@
 //! use tower_responses::{RequestBody, upstream::Upstream};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let upstream = Upstream::new("http://127.0.0.1:8000".parse()?)?;
+//! let upstream = Upstream::new("http://127.0.0.1:8000".parse()?);
 //! let request = Request::get("/v1/models").body(RequestBody::empty())?;
 //! let response = upstream.oneshot(request).await?;
 //! # Ok(())
