@@ -29,6 +29,7 @@ use tower_responses::{
     tool_normalize::ToolNormalizeLayer,
     upstream::Upstream,
     upstream_quirks::{Profile, UpstreamQuirksLayer},
+    websocket::WebSocketLayer,
 };
 
 /// For the head of a request to arrive.
@@ -38,6 +39,7 @@ fn main() {
     let (options, mut server) = tower_responses_example_pingora::start();
     let upstream = Upstream::new(options.upstream).map_request(tell_parses);
     let service = ResponsesStack::new()
+        .websocket(WebSocketLayer::new())
         .store(ResponseStoreLayer::new(Arc::new(MemoryStore::default())))
         .alias(ModelAliasLayer::new(Aliases::new().with("coder", "qwen3")))
         .tools(ToolNormalizeLayer::new(), CallRestoreLayer::new())

@@ -152,3 +152,30 @@ pub async fn post_after_continue(address: SocketAddr, body: &Value) -> String {
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
     answer
 }
+
+/// Opens a WebSocket, sends this frame, and reads until `last` has come.
+pub async fn frame(address: SocketAddr, frame: &Value, last: &str) -> String {
+    let head = format!(
+        "GET /v1/responses HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let payload = frame.to_string();
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    // A whole text frame with a mask of zeros, which changes nothing.
+    let mut bytes = vec![0x81, 0x80 | 126, length[0], length[1], 0, 0, 0, 0];
+    bytes.extend_from_slice(payload.as_bytes());
+    stream.write_all(&bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let read = async {
+        let mut chunk = [0; 4096];
+        while !String::from_utf8_lossy(&answer).contains(last) {
+            let length = stream.read(&mut chunk).await.unwrap();
+            assert!(length > 0, "it ended early: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&chunk[..length]);
+        }
+    };
+    timeout(PATIENCE, read).await.expect("the last event");
+    String::from_utf8_lossy(&answer).into_owned()
+}

@@ -220,6 +220,17 @@ async fn a_client_that_expects_100_continue_gets_it() {
 }
 
 #[tokio::test]
+async fn a_websocket_goes_through_the_same_stack() {
+    let (mut upstream, gateway) = start(SERVER_APP, Answer::stream(events(call), Duration::ZERO)).await;
+    let mut frame = request(true);
+    frame["type"] = "response.create".into();
+    let answer = client::frame(gateway.address(), &frame, "response.completed").await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    assert!(answer.contains(r#""namespace":"mcp__fs""#), "{answer}");
+    assert_eq!(upstream.request().await.body["tools"][0]["name"], "mcp__fs__read");
+}
+
+#[tokio::test]
 async fn what_is_refused_is_refused_in_openais_shape() {
     let reject = json!({"model": "m", "input": [{"type": "item_reference", "id": "x"}]}).to_string();
     for program in PROGRAMS {
