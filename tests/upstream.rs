@@ -1,0 +1,170 @@
+//! The upstream service: what it does when an upstream is late, silent, away, or hangs up.
+
+#![cfg(all(feature = "stack", feature = "upstream"))]
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tower::{Layer, ServiceExt};
+use tower_responses::{
+    RequestBody, ResponseBody, ResponsesStack,
+    upstream::{Upstream, UpstreamConfig},
+    upstream_quirks::{Profile, UpstreamQuirksLayer},
+};
+
+const BODY: &str = r#"{"model":"m","input":"hi","stream":true}"#;
+const CREATED: &str =
+    "data: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"r\",\"output\":[]}}\n\n";
+const COMPLETED: &str = "data: {\"type\":\"response.completed\",\"sequence_number\":1,\"response\":{\"id\":\"r\",\"status\":\"completed\",\"output\":[]}}\n\n";
+
+fn request() -> Request<RequestBody> {
+    let request = Request::post("/v1/responses").header("content-type", "application/json");
+    request.body(RequestBody::from(bytes::Bytes::from_static(BODY.as_bytes()))).unwrap()
+}
+
+fn upstream(address: &str, config: UpstreamConfig) -> Upstream {
+    Upstream::with_config(format!("http://{address}").parse().unwrap(), config)
+}
+
+async fn text(response: Response<ResponseBody>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// Reads a request to the end of its body.
+async fn read_request(stream: &mut TcpStream) -> bool {
+    let mut read = Vec::new();
+    let mut chunk = [0; 4096];
+    while !read.windows(BODY.len()).any(|part| part == BODY.as_bytes()) {
+        match stream.read(&mut chunk).await {
+            Ok(length) if length > 0 => read.extend_from_slice(&chunk[..length]),
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_begin_is_a_504() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = UpstreamConfig { first_byte_timeout: Some(Duration::from_millis(80)), ..UpstreamConfig::default() };
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), config);
+    let response = upstream.oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 504);
+    assert!(text(response).await.contains("\"code\":\"upstream_timeout\""));
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_told_as_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = UpstreamConfig { idle_timeout: Some(Duration::from_millis(120)), ..UpstreamConfig::default() };
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), config);
+    let stack = ResponsesStack::new().quirks(UpstreamQuirksLayer::new(Profile::Vllm)).layer(upstream);
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut stream).await);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all(format!("{head}{CREATED}").as_bytes()).await.unwrap();
+        // Silent, until the other side hangs up.
+        while stream.read(&mut [0; 64]).await.unwrap_or(0) > 0 {}
+    });
+    let text = text(stack.oneshot(request()).await.unwrap()).await;
+    assert!(text.contains("response.failed") && text.contains("silent"), "{text}");
+    assert!(!text.contains("response.completed"), "{text}");
+    tokio::time::timeout(Duration::from_secs(1), server).await.expect("the connection is given up").unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_made_is_tried_again() {
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let late = address.clone();
+    let server = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        let listener = TcpListener::bind(&late).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut stream).await);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    });
+    let response = upstream(&address, UpstreamConfig::default()).oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    server.await.unwrap();
+
+    let never = UpstreamConfig { connect_retries: 0, ..UpstreamConfig::default() };
+    let started = Instant::now();
+    let response = upstream("127.0.0.1:9", never).oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 502);
+    assert!(started.elapsed() < Duration::from_millis(20), "no retry was asked for");
+}
+
+#[tokio::test]
+async fn what_may_have_been_read_is_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), UpstreamConfig::default());
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = seen.clone();
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if read_request(&mut stream).await {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            // Hangs up without a byte of an answer.
+        }
+    });
+    let response = upstream.oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 502);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    server.abort();
+}
+
+/// A connection on which a stream has ended is used for the next one, also if the last chunk comes
+/// a moment after the terminal event.
+#[tokio::test]
+async fn fifty_streams_need_two_connections_at_most() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), UpstreamConfig::default());
+    let stack = ResponsesStack::new().quirks(UpstreamQuirksLayer::new(Profile::Vllm)).layer(upstream);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // As model servers do; else the last chunk would wait for the client's delayed ACK.
+            stream.set_nodelay(true).unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                while read_request(&mut stream).await {
+                    let events = format!("{CREATED}{COMPLETED}");
+                    let head =
+                        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+                    let chunk = format!("{head}{:x}\r\n{events}\r\n", events.len());
+                    stream.write_all(chunk.as_bytes()).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    stream.write_all(b"0\r\n\r\n").await.unwrap();
+                }
+            });
+        }
+    });
+    for _ in 0..50 {
+        let text = text(stack.clone().oneshot(request()).await.unwrap()).await;
+        assert!(text.contains("response.completed"), "{text}");
+    }
+    let connections = connections.load(Ordering::SeqCst);
+    assert!(connections <= 2, "{connections} connections");
+    server.abort();
+}
