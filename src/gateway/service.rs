@@ -11,8 +11,8 @@ use tower_http::{
     decompression::RequestDecompression,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
 };
-use tower_layer::{Layer, layer_fn};
-use tower_responses_core::{BoxError, RequestBody, ResponseBody, rewrite::Limits};
+use tower_layer::layer_fn;
+use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
@@ -25,6 +25,7 @@ use crate::{
     model_alias::{Aliases, ModelAliasLayer},
     model_catalog::{self, ModelCatalogLayer},
     response_store::{ResponseStore, ResponseStoreLayer},
+    stack::SharedResponseBody,
     tool_normalize::{Policy, Strict, ToolNormalizeLayer, ToolPolicies},
     upstream::{Upstream, UpstreamConfig},
     upstream_quirks::{Fix, Profile, UnknownProfile, UpstreamQuirksLayer},
@@ -97,45 +98,16 @@ pub fn build(
         .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         // Browsers ask without a credential whether they may come.
-        .layer(shared_body())
+        .layer(layer_fn(SharedResponseBody::new))
         .layer(option_layer(cors(settings)?))
         .layer(access)
         // What clients compress, nobody further in could read.
         .layer(layer_fn(Decompress::new))
         .layer(stack)
-        .layer(shared_body())
+        .layer(layer_fn(SharedResponseBody::new))
         // Innermost: a request that is still arriving must not hold a place.
         .layer(option_layer(in_flight))
         .service(routes))
-}
-
-/// One type of response body on both sides of a layer that may be left out.
-fn shared_body<S>() -> impl Layer<S, Service = SharedBody<S>> + Clone {
-    layer_fn(SharedBody)
-}
-
-/// Makes a [`ResponseBody`] of any other.
-#[derive(Debug, Clone)]
-struct SharedBody<S>(S);
-
-impl<S, B, ResBody> Service<Request<B>> for SharedBody<S>
-where
-    S: Service<Request<B>, Response = Response<ResBody>>,
-    ResBody: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
-{
-    type Response = Response<ResponseBody>;
-    type Error = S::Error;
-    type Future = futures_util::future::MapOk<S::Future, fn(Response<ResBody>) -> Response<ResponseBody>>;
-
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        use futures_util::future::TryFutureExt;
-        self.0.call(request).map_ok(|response| response.map(ResponseBody::new))
-    }
 }
 
 /// Decompresses the requests that are compressed; the others do not pay for it.

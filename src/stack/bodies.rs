@@ -57,9 +57,9 @@ impl<S> SharedResponseBody<S> {
     }
 }
 
-impl<S, ResBody> Service<Request<RequestBody>> for SharedResponseBody<S>
+impl<S, B, ResBody> Service<Request<B>> for SharedResponseBody<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<ResBody>>,
+    S: Service<Request<B>, Response = Response<ResBody>>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
@@ -71,7 +71,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         SharedResponseBodyFuture { future: self.inner.call(request) }
     }
 }
