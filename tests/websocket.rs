@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -11,6 +13,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tower_responses::demo::{Item, Model, Turn, Upstream};
 
 use support::Gateway;
+
+/// For the next frame.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const PATCH: &str = "*** Begin Patch\n*** Add File: a\n+\"é\"\n*** End Patch\n";
 
@@ -98,8 +103,10 @@ async fn over_websocket(gateway: &Gateway) {
         socket.send(Message::text(frame.to_string())).await.unwrap();
         let mut events: Vec<Value> = Vec::new();
         while events.last().is_none_or(|event| event["type"] != "response.completed") {
-            let message = socket.next().await.unwrap().unwrap();
-            events.push(serde_json::from_str(message.to_text().unwrap()).unwrap());
+            let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a frame").unwrap().unwrap();
+            let event: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+            assert!(event["type"] != "error" && event["type"] != "response.failed", "{event}");
+            events.push(event);
         }
         let (items, id) = take(&events);
         let new = outputs(&items);
