@@ -25,6 +25,12 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(object.text(), text);
     }
 
+    // Our own check takes what serde_json takes, and nothing else.
+    let is_json = std::str::from_utf8(data).is_ok() && serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok();
+    assert_eq!(Value::parse(text.clone()).is_ok(), is_json);
+    let is_object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    assert_eq!(Object::parse(text.clone()).is_ok(), is_json && is_object);
+
     let Ok(object) = Object::parse(text.clone()) else {
         // A lone surrogate is JSON, but no text that serde_json gives; the other way does not happen.
         assert!(expected.is_none());

@@ -37,6 +37,15 @@ pub use self::{
 pub struct SyntaxError(String);
 
 impl SyntaxError {
+    /// What is wrong with text that is not what was wanted: serde_json says where.
+    #[allow(clippy::disallowed_methods, reason = "only what is refused is parsed here")]
+    fn of(text: &[u8]) -> Self {
+        match serde_json::from_slice::<IgnoredAny>(text) {
+            Ok(_) => std::str::from_utf8(text).map_or_else(|error| Self(error.to_string()), |_| Self::not_an_object()),
+            Err(error) => Self(error.to_string()),
+        }
+    }
+
     fn not_an_object() -> Self {
         Self("the JSON value is not an object".to_owned())
     }
@@ -49,16 +58,6 @@ impl fmt::Display for SyntaxError {
 }
 
 impl std::error::Error for SyntaxError {}
-
-/// The one place where text from outside is checked.
-#[allow(clippy::disallowed_methods, reason = "this is where parsing belongs")]
-fn validate(text: &[u8]) -> Result<(), SyntaxError> {
-    let text = std::str::from_utf8(text).map_err(|error| SyntaxError(error.to_string()))?;
-    match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(SyntaxError(error.to_string())),
-    }
-}
 
 #[allow(clippy::disallowed_methods, reason = "the one place that decodes")]
 fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {

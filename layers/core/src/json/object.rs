@@ -23,8 +23,7 @@ pub struct Object {
 #[derive(Debug, Clone)]
 struct Member {
     key: Key,
-    /// Whether there is an escape in the key.
-    escaped: bool,
+    tag: Tag,
     value: Value,
     /// Where the whole member stands in `source`, from separator to separator.
     place: Option<Range<usize>>,
@@ -48,10 +47,35 @@ impl Key {
     }
 }
 
-impl Member {
+/// What tells most keys apart without looking at them: their length and their ends. 0 for a key
+/// with an escape, which may spell anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tag(u32);
+
+impl Tag {
+    const ESCAPED: Self = Self(0);
+
     #[inline]
-    fn is(&self, source: &[u8], name: &str) -> bool {
-        scan::key_is(self.key.text(source), self.escaped, name)
+    fn of(name: &[u8]) -> Self {
+        let end = |byte: Option<&u8>| u32::from(byte.copied().unwrap_or_default());
+        #[allow(clippy::cast_possible_truncation, reason = "keys of lengths far apart may have one tag")]
+        let length = name.len() as u16;
+        Self(1 << 31 | u32::from(length) << 16 | end(name.first()) << 8 | end(name.last()))
+    }
+}
+
+impl Member {
+    fn ours(name: &str, value: Value) -> Self {
+        let key = Value::string(name).text();
+        let escaped = key.len() != name.len() + 2;
+        let tag = if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) };
+        Self { key: Key::Ours(key), tag, value, place: None }
+    }
+
+    #[inline]
+    fn is(&self, source: &[u8], name: &str, tag: Tag) -> bool {
+        self.tag == tag && scan::key_is(self.key.text(source), false, name)
+            || self.tag == Tag::ESCAPED && scan::key_is(self.key.text(source), true, name)
     }
 }
 
@@ -66,8 +90,7 @@ impl Object {
     /// # Errors
     /// Where `text` is not UTF-8, not JSON, or no object.
     pub fn parse(text: Bytes) -> Result<Self, SyntaxError> {
-        super::validate(&text)?;
-        Self::split(text).ok_or_else(SyntaxError::not_an_object)
+        Self::checked(text, None)
     }
 
     /// Opens text that is known to be JSON, or that passes as it is where it turns out not to be.
@@ -81,8 +104,11 @@ impl Object {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub(crate) fn parse_opening(text: Bytes, open: &'static str) -> Result<Self, SyntaxError> {
-        super::validate(&text)?;
-        Self::split_members(&text, scan::Members::opening(&text, open)).ok_or_else(SyntaxError::not_an_object)
+        Self::checked(text, Some(open))
+    }
+
+    fn checked(text: Bytes, open: Option<&'static str>) -> Result<Self, SyntaxError> {
+        Self::split_members(&text, scan::Members::checked(&text, open)).ok_or_else(|| SyntaxError::of(&text))
     }
 
     fn split_members(text: &Bytes, mut ranges: scan::Members<'_>) -> Option<Self> {
@@ -94,7 +120,9 @@ impl Object {
                 Some(elements) => Value::from(Array::of(value, elements)),
                 None => Value::from_text(value),
             };
-            members.push(Member { key: Key::Came(range.key), escaped: range.escaped, value, place: Some(range.whole) });
+            let name = &text[range.key.start + 1..range.key.end - 1];
+            let tag = if range.escaped { Tag::ESCAPED } else { Tag::of(name) };
+            members.push(Member { key: Key::Came(range.key), tag, value, place: Some(range.whole) });
         }
         ranges.closed().then_some(())?;
         Some(Self { source: text.clone(), members, changed: false })
@@ -111,8 +139,8 @@ impl Object {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        let source = &self.source[..];
-        self.members.iter().rposition(|member| member.is(source, name))
+        let (source, tag) = (&self.source[..], Tag::of(name.as_bytes()));
+        self.members.iter().rposition(|member| member.is(source, name, tag))
     }
 
     /// The member called `name`.
@@ -163,20 +191,17 @@ impl Object {
         self.changed = true;
         let value = value.into();
         let Some(at) = self.position(name) else {
-            let key = Value::string(name).text();
-            let escaped = key.len() != name.len() + 2;
-            self.members.push(Member { key: Key::Ours(key), escaped, value, place: None });
-            return;
+            return self.members.push(Member::ours(name, value));
         };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;
-        let source = &self.source[..];
-        if self.members[..at].iter().any(|member| member.is(source, name)) {
+        let (source, tag) = (&self.source[..], Tag::of(name.as_bytes()));
+        if self.members[..at].iter().any(|member| member.is(source, name, tag)) {
             let mut index = 0;
             self.members.retain(|member| {
                 index += 1;
-                index > at || !member.is(source, name)
+                index > at || !member.is(source, name, tag)
             });
         }
     }
@@ -186,8 +211,8 @@ impl Object {
         let at = self.position(name)?;
         self.changed = true;
         let removed = self.members[at].value.clone();
-        let source = &self.source[..];
-        self.members.retain(|member| !member.is(source, name));
+        let (source, tag) = (&self.source[..], Tag::of(name.as_bytes()));
+        self.members.retain(|member| !member.is(source, name, tag));
         Some(removed)
     }
 

@@ -5,7 +5,16 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
+
+pub(crate) use self::check::is_value;
+use self::{
+    check::check_value,
+    string::{check_string, skip_string},
+};
+
+mod check;
+pub(crate) mod string;
 
 #[cfg(test)]
 mod tests;
@@ -33,36 +42,6 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
-}
-
-/// The end of the string whose opening quote is at `at`.
-fn skip_string(text: &[u8], at: usize) -> Option<usize> {
-    let mut at = at + 1;
-    // Most keys are shorter than what it takes to set up a search.
-    for _ in 0..4 {
-        let Some(word) = text.get(at..at + 8).and_then(|word| word.try_into().ok()) else { break };
-        match first_special(u64::from_le_bytes(word)) {
-            None => at += 8,
-            Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
-            Some(offset) => at += offset + 2,
-        }
-    }
-    loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
-}
-
-/// Where among eight bytes, the first of them lowest, the first quote or backslash stands.
-fn first_special(word: u64) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // The high bit of each byte that is zero, and perhaps of some after the first of these.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// The end of the value that starts at `at`.
@@ -107,6 +86,8 @@ pub(crate) struct Members<'a> {
     text: &'a [u8],
     at: usize,
     state: State,
+    /// Whether the text is checked on the way.
+    check: bool,
     /// The member that is an array whose elements are wanted as well.
     open: Option<&'static str>,
     opened: Option<Vec<ElementRange>>,
@@ -122,12 +103,13 @@ enum State {
 
 impl<'a> Members<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: skip_space(text, 0), state: State::Start, open: None, opened: None }
+        Self { text, at: skip_space(text, 0), state: State::Start, check: false, open: None, opened: None }
     }
 
-    /// The same, which finds the elements of the array called `open` in the same pass.
-    pub(crate) fn opening(text: &'a [u8], open: &'static str) -> Self {
-        Self { open: Some(open), ..Self::new(text) }
+    /// The members of text that may be anything: what is closed in the end is JSON in UTF-8. The
+    /// elements of the array called `open` are found in the same pass.
+    pub(crate) fn checked(text: &'a [u8], open: Option<&'static str>) -> Self {
+        Self { check: true, open, ..Self::new(text) }
     }
 
     /// The elements of the array that was wanted, if it was the value of the last member. Their
@@ -139,17 +121,18 @@ impl<'a> Members<'a> {
     /// The end of a value, and on the way what is in it, if that is wanted.
     fn skip_value(&mut self, key: &[u8], at: usize) -> Option<usize> {
         let wanted = self.open.is_some_and(|open| key_is(key, false, open)) && self.text[at..].starts_with(b"[");
+        let end = if self.check { check_value } else { skip_value };
         if !wanted {
-            return skip_value(self.text, at);
+            return end(self.text, at);
         }
-        let (elements, length) = elements_and_length(&self.text[at..])?;
+        let (elements, length) = elements_and_length(&self.text[at..], end)?;
         self.opened = Some(elements);
         Some(at + length)
     }
 
-    /// Whether the object was read to its closing brace.
+    /// Whether the object was read to its closing brace, and if it is checked, nothing follows.
     pub(crate) fn closed(&self) -> bool {
-        self.state == State::Closed
+        self.state == State::Closed && (!self.check || skip_space(self.text, self.at + 1) == self.text.len())
     }
 
     fn member(&mut self) -> Option<MemberRange> {
@@ -158,13 +141,14 @@ impl<'a> Members<'a> {
         let key = skip_space(text, start);
         match (text.get(self.at)?, text.get(key)?, &self.state) {
             (b'{', b'}', State::Start) => {
+                self.at = key;
                 self.state = State::Closed;
                 return None;
             }
             (b'{', b'"', State::Start) | (b',', b'"', State::Inside) => {}
             _ => return None,
         }
-        let key_end = skip_string(text, key)?;
+        let key_end = if self.check { check_string(text, key)? } else { skip_string(text, key)? };
         let colon = skip_space(text, key_end);
         if text.get(colon)? != &b':' {
             return None;
@@ -196,10 +180,11 @@ impl Iterator for Members<'_> {
 
 /// The elements of the array that is `text`, in order; the flag says whether it was closed.
 pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
-    elements_and_length(text).map(|(elements, _)| elements)
+    elements_and_length(text, skip_value).map(|(elements, _)| elements)
 }
 
-fn elements_and_length(text: &[u8]) -> Option<(Vec<ElementRange>, usize)> {
+/// `end_of` finds the end of each element.
+fn elements_and_length(text: &[u8], end_of: fn(&[u8], usize) -> Option<usize>) -> Option<(Vec<ElementRange>, usize)> {
     let mut at = skip_space(text, 0);
     if text.get(at)? != &b'[' {
         return None;
@@ -211,7 +196,7 @@ fn elements_and_length(text: &[u8]) -> Option<(Vec<ElementRange>, usize)> {
     }
     loop {
         let value = skip_space(text, at + 1);
-        let value_end = skip_value(text, value)?;
+        let value_end = end_of(text, value)?;
         let end = skip_space(text, value_end);
         elements.push(ElementRange { value: value..value_end, whole: at + 1..end });
         match text.get(end)? {

@@ -97,6 +97,115 @@ fn an_array_opened_on_the_way_is_as_one_opened_later() {
     assert!(Object::parse_opening("{\"input\":[1}".into(), "input").is_err());
 }
 
+/// Whether serde_json takes it, and strings are text as it wants them.
+fn is_json(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+#[track_caller]
+fn checked_as_serde_checks(text: &[u8]) {
+    let said = Value::parse(Bytes::copy_from_slice(text)).is_ok();
+    assert_eq!(said, is_json(text), "{}", String::from_utf8_lossy(text));
+    let object = [b"{\"input\":", text, b",\"x\":[", text, b"]}"].concat();
+    let object = Bytes::from(object);
+    assert_eq!(Object::parse(object.clone()).is_ok(), is_json(&object), "{}", String::from_utf8_lossy(&object));
+    assert_eq!(Object::parse_opening(object.clone(), "input").is_ok(), is_json(&object));
+}
+
+#[test]
+fn json_is_what_serde_json_takes_for_it() {
+    for text in [
+        "1",
+        "-0",
+        "0",
+        "-",
+        "01",
+        "-01",
+        "1.",
+        ".1",
+        "1.0",
+        "1e",
+        "1e+",
+        "1E-07",
+        "1e5.0",
+        "+1",
+        "1x",
+        "0x1",
+        "-a",
+        "1e999",
+        "true",
+        "tru",
+        "truex",
+        "false",
+        "nul",
+        "null",
+        "NaN",
+        "Infinity",
+        "\"",
+        "\"a",
+        "\"\\u12\"",
+        "\"\\ud800\"",
+        "\"\\a\"",
+        "\"\t\"",
+        "\"\u{7f}\"",
+        "[]",
+        "[ ]",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1,2",
+        "[1}",
+        "{}",
+        "{ }",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\":1]",
+        "{,}",
+        "{a:1}",
+        "{\"a\" : [ { } , 1 ] }",
+        "[[[[]]]]",
+        "]",
+        "}",
+        "",
+        " ",
+        " 1 ",
+        "1 2",
+        "\u{feff}1",
+        "[\u{a0}1]",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":{\"b\":[1,{\"c\":null}]}}",
+        "{\"a\",1}",
+        "[1:2]",
+        "{\"a\":1:2}",
+        "/**/1",
+        "'a'",
+    ] {
+        checked_as_serde_checks(text.as_bytes());
+    }
+    checked_as_serde_checks(b"\"\xff\"");
+    checked_as_serde_checks(b"\xff");
+    checked_as_serde_checks(b"[\"\xed\xa0\x80\"]");
+    for depth in [63, 64, 65, 127, 128, 129, 1000] {
+        let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        for text in [
+            nested("[", "]"),
+            nested("{\"a\":", "}"),
+            nested("[{\"b\":", "}]"),
+            nested("[", "}"),
+            nested("[{\"b\":", "]}"),
+        ] {
+            let said = Value::parse(text.clone().into()).is_ok();
+            let expected = !matches!(
+                (text.as_bytes()[0], text.as_bytes()[1], text.as_bytes()[text.len() - 1]),
+                (b'[', b'[', b'}') | (b'[', b'{', b'}')
+            );
+            assert_eq!(said, expected, "{text}");
+            assert!(Value::parse(text[..text.len() - 1].to_owned().into()).is_err());
+        }
+    }
+}
+
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(json!(null)),
@@ -175,6 +284,24 @@ proptest! {
             }
         });
         prop_assert_eq!(parse(&value.text()), json!(expected));
+    }
+
+    #[test]
+    fn one_byte_more_or_less_is_seen_as_serde_sees_it(value in any_json(), at in any::<prop::sample::Index>(), byte in any::<u8>(), how in 0..3u8, pretty in any::<bool>()) {
+        let mut text = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();
+        checked_as_serde_checks(&text);
+        let at = at.index(text.len());
+        match how {
+            0 => drop(text.remove(at)),
+            1 => text[at] = byte,
+            _ => text.insert(at, byte),
+        }
+        checked_as_serde_checks(&text);
+    }
+
+    #[test]
+    fn structure_is_checked_as_serde_checks_it(text in "[\\[\\]{}\",:\\\\0-2.eEu\t-]{0,24}") {
+        checked_as_serde_checks(text.as_bytes());
     }
 
     /// Text that is not JSON must not panic, and passes where it can.

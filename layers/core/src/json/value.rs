@@ -30,7 +30,9 @@ impl Value {
     /// # Errors
     /// Where `text` is not UTF-8 or not JSON.
     pub fn parse(text: Bytes) -> Result<Self, SyntaxError> {
-        super::validate(&text)?;
+        if !scan::is_value(&text) {
+            return Err(SyntaxError::of(&text));
+        }
         let start = scan::skip_space(&text, 0);
         let end = text.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(start, |last| last + 1);
         Ok(Self::from_text(text.slice(start..end)))
@@ -38,19 +40,7 @@ impl Value {
 
     /// A JSON string.
     pub fn string(text: &str) -> Self {
-        let escapes = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).count();
-        // Mostly just what it takes, so that nothing is moved afterwards.
-        let mut json = Vec::with_capacity(text.len() + escapes + 2);
-        if escapes == 0 {
-            json.push(b'"');
-            json.extend_from_slice(text.as_bytes());
-            json.push(b'"');
-            return Self::from_text(json);
-        }
-        match serde_json::to_writer(&mut json, text) {
-            Ok(()) => Self::from_text(json),
-            Err(_) => Self::null(),
-        }
+        Self::from_text(scan::string::quote(text))
     }
 
     /// `null`.

@@ -1,0 +1,199 @@
+//! The ends of strings.
+//!
+//! Most strings are shorter than what it takes to set up a search, so the first bytes are looked
+//! at word by word, and only then block by block.
+
+use memchr::memchr2;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+
+/// How many words are looked at one by one.
+const WORDS: usize = 4;
+
+/// The end of the string whose opening quote is at `at`.
+pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    for _ in 0..WORDS {
+        let Some(word) = word_at(text, at) else { break };
+        match first(quotes(word)) {
+            None => at += 8,
+            Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
+            Some(offset) => at += offset + 2,
+        }
+    }
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The same, if the string is JSON in UTF-8.
+pub(super) fn check_string(text: &[u8], at: usize) -> Option<usize> {
+    let start = at + 1;
+    let mut at = start;
+    let mut ascii = true;
+    loop {
+        let plain = plain(text, at);
+        ascii &= plain.ascii;
+        at = plain.end;
+        match text.get(at)? {
+            b'"' => break,
+            b'\\' => at = check_escape(text, at + 1)?,
+            _ => return None,
+        }
+    }
+    (ascii || std::str::from_utf8(&text[start..at]).is_ok()).then_some(at + 1)
+}
+
+/// The end of the escape whose letter is at `at`. Halves of surrogate pairs are JSON even alone.
+fn check_escape(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
+        b'u' => text.get(at + 1..at + 5)?.iter().all(u8::is_ascii_hexdigit).then_some(at + 5),
+        _ => None,
+    }
+}
+
+/// A stretch of a string without quote, backslash or control character.
+pub(super) struct Plain {
+    pub(super) end: usize,
+    /// `false` if there may be other bytes in it than ASCII.
+    pub(super) ascii: bool,
+}
+
+/// The stretch that begins at `at`; its end may be the end of the text.
+pub(super) fn plain(text: &[u8], mut at: usize) -> Plain {
+    let mut highs = 0;
+    for _ in 0..WORDS {
+        let Some(word) = word_at(text, at) else { break };
+        highs |= word & HIGHS;
+        if let Some(offset) = first(quotes(word) | controls(word)) {
+            return Plain { end: at + offset, ascii: highs == 0 };
+        }
+        at += 8;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    let (blocks, _) = rest.as_chunks::<32>();
+    for block in blocks {
+        // Without a branch, so that it becomes a few instructions on vectors.
+        let special = block.iter().fold(false, |found, byte| found | is_special(*byte));
+        highs |= u64::from(block.iter().fold(0, |all, byte| all | byte) & 0x80);
+        if special {
+            break;
+        }
+        at += 32;
+    }
+    let tail = text.get(at..).unwrap_or_default();
+    let length = tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len());
+    let ascii = highs == 0 && tail[..length].is_ascii();
+    Plain { end: at + length, ascii }
+}
+
+/// The JSON string that spells `text`.
+pub(crate) fn quote(text: &str) -> Vec<u8> {
+    let text = text.as_bytes();
+    let mut json = Vec::with_capacity(text.len() + text.len() / 16 + 2);
+    json.push(b'"');
+    let mut at = 0;
+    loop {
+        let end = plain(text, at).end;
+        json.extend_from_slice(&text[at..end]);
+        let Some(byte) = text.get(end) else { break };
+        match byte {
+            b'"' | b'\\' => json.extend_from_slice(&[b'\\', *byte]),
+            b'\n' => json.extend_from_slice(b"\\n"),
+            b'\t' => json.extend_from_slice(b"\\t"),
+            b'\r' => json.extend_from_slice(b"\\r"),
+            0x08 => json.extend_from_slice(b"\\b"),
+            0x0c => json.extend_from_slice(b"\\f"),
+            _ => json.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), HEX[usize::from(byte & 15)]]),
+        }
+        at = end + 1;
+    }
+    json.push(b'"');
+    json
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+fn word_at(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
+}
+
+/// The high bit of each byte that is zero, and perhaps of some after the first of these.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+/// Likewise of each that is a quote or a backslash.
+fn quotes(word: u64) -> u64 {
+    zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))
+}
+
+/// Likewise of each that is a control character.
+fn controls(word: u64) -> u64 {
+    word.wrapping_sub(ONES * 0x20) & !word & HIGHS
+}
+
+/// The place of the first byte whose high bit is set.
+fn first(highs: u64) -> Option<usize> {
+    (highs != 0).then(|| highs.trailing_zeros() as usize / 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_string_ends_at_its_first_bare_quote() {
+        for before in 0..80 {
+            for (inside, rest) in
+                [("", ""), ("\\\"", ""), ("\\\\", ", \"x\""), ("\\u0022", "]"), ("\u{80}\u{ff}", "0123456789")]
+            {
+                let string = format!("\"{}{inside}{}\"", "a".repeat(before), "b".repeat(before % 11));
+                let text = format!("{string}{rest}");
+                assert_eq!(skip_string(text.as_bytes(), 0), Some(string.len()), "{text}");
+                assert_eq!(check_string(text.as_bytes(), 0), Some(string.len()), "{text}");
+            }
+        }
+        for broken in ["\"", "\"abc", "\"\\\"", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\\"", "\"\\"] {
+            assert_eq!(skip_string(broken.as_bytes(), 0), None, "{broken}");
+            assert_eq!(check_string(broken.as_bytes(), 0), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_found_wherever_it_stands() {
+        for before in 0..120 {
+            for wrong in [&b"\x1f"[..], b"\n", b"\0", b"\\x", b"\\u12g4", b"\xff", b"\xc3", b"\xed\xa0\x80"] {
+                for after in [0, 7, 40] {
+                    let text = [b"\"", &vec![b'a'; before][..], wrong, &vec![b'a'; after], b"\""].concat();
+                    assert_eq!(check_string(&text, 0), None, "{}", String::from_utf8_lossy(&text));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_searched_as_bytes_are(word in any::<[u8; 8]>(), at in 0usize..8, special in prop::bool::ANY) {
+            let mut word = word;
+            word[at] = if special { b'"' } else { word[at] ^ 0x80 };
+            let number = u64::from_le_bytes(word);
+            let expected = word.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(first(quotes(number)), expected);
+            let expected = word.iter().position(|byte| is_special(*byte));
+            prop_assert_eq!(first(quotes(number) | controls(number)), expected);
+        }
+    }
+}
