@@ -21,6 +21,7 @@ use crate::{
     hydrate::{Begun, Hydrate, Hydrated, Opening},
     keep::Keep,
     layer::Config,
+    service::take_ready,
 };
 
 type Answer = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
@@ -46,6 +47,7 @@ pin_project! {
         Hydrating { hydrate: Hydrate, waiting: Option<(Parts, Opening, S)>, limits: Limits },
         Calling { #[pin] future: ResponseFuture<S::Future, Keep> },
         Answering { answer: Answer },
+        Refused { response: Option<Response<ResponseBody>> },
     }
 }
 
@@ -64,6 +66,24 @@ where
     pub(crate) fn answering(answer: Answer) -> Self {
         Self { state: State::Answering { answer } }
     }
+
+    /// For a body that was read already.
+    pub(crate) fn begin(inner: &mut S, head: Parts, body: Object, config: &Arc<Config>) -> Self
+    where
+        S: Clone,
+    {
+        let begun = Opening::new(config, &head, body).and_then(|(opening, begun)| match begun {
+            Begun::Ready(chain) => {
+                let (body, keep) = opening.finish(Hydrated::of(chain))?;
+                Ok(call(inner, head, body, keep, config.limits))
+            }
+            Begun::Waiting(hydrate) => {
+                let waiting = Some((head, opening, take_ready(inner)));
+                Ok(State::Hydrating { hydrate, waiting, limits: config.limits })
+            }
+        });
+        Self { state: begun.unwrap_or_else(|error| State::Refused { response: Some(error.into_response()) }) }
+    }
 }
 
 impl<S, ResBody> Future for ResponseStoreFuture<S>
@@ -81,13 +101,13 @@ where
                 StateProj::Reading { read, head, inner, config } => {
                     let object = ready!(Pin::new(read).poll(cx));
                     let head = head.take().expect("polled after it was ready");
-                    let inner = inner.take().expect("polled after it was ready");
+                    let mut inner = inner.take().expect("polled after it was ready");
                     let opened = object.map_err(ApiError::from).and_then(|body| Opening::new(config, &head, body));
                     match opened {
                         Err(error) => return Poll::Ready(Ok(error.into_response())),
                         Ok((opening, Begun::Ready(chain))) => match opening.finish(Hydrated::of(chain)) {
                             Err(error) => return Poll::Ready(Ok(error.into_response())),
-                            Ok((body, keep)) => call(inner, head, body, keep, config.limits),
+                            Ok((body, keep)) => call(&mut inner, head, body, keep, config.limits),
                         },
                         Ok((opening, Begun::Waiting(hydrate))) => {
                             State::Hydrating { hydrate, waiting: Some((head, opening, inner)), limits: config.limits }
@@ -96,21 +116,24 @@ where
                 }
                 StateProj::Hydrating { hydrate, waiting, limits } => {
                     let hydrated = ready!(hydrate.as_mut().poll(cx));
-                    let (head, opening, inner) = waiting.take().expect("polled after it was ready");
+                    let (head, opening, mut inner) = waiting.take().expect("polled after it was ready");
                     match hydrated.and_then(|hydrated| opening.finish(hydrated)) {
                         Err(error) => return Poll::Ready(Ok(error.into_response())),
-                        Ok((body, keep)) => call(inner, head, body, keep, *limits),
+                        Ok((body, keep)) => call(&mut inner, head, body, keep, *limits),
                     }
                 }
                 StateProj::Calling { future } => return future.poll(cx),
                 StateProj::Answering { answer } => return answer.as_mut().poll(cx).map(Ok),
+                StateProj::Refused { response } => {
+                    return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
+                }
             };
             this.state.set(next);
         }
     }
 }
 
-fn call<S>(mut inner: S, mut head: Parts, body: Object, keep: Keep, limits: Limits) -> State<S>
+fn call<S>(inner: &mut S, mut head: Parts, body: Object, keep: Keep, limits: Limits) -> State<S>
 where
     S: Service<Request<RequestBody>>,
 {

@@ -42,19 +42,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that is ready answers; its clone is asked for readiness next time.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
         let (mut head, body) = request.into_parts();
         match Route::of(&head.method, head.uri.path()) {
             None => {
                 let request = Request::from_parts(head, RequestBody::new(body));
-                ResponseStoreFuture::passing(inner.call(request), self.config.limits)
+                ResponseStoreFuture::passing(self.inner.call(request), self.config.limits)
             }
-            Some(Route::Create) => {
-                let read = RequestBody::new(body).read(&mut head, self.config.limits.request);
-                ResponseStoreFuture::reading(read, head, inner, self.config.clone())
-            }
+            Some(Route::Create) => match RequestBody::new(body).into_object() {
+                Ok(object) => ResponseStoreFuture::begin(&mut self.inner, head, object, &self.config),
+                Err(body) => {
+                    let read = body.read(&mut head, self.config.limits.request);
+                    ResponseStoreFuture::reading(read, head, take_ready(&mut self.inner), self.config.clone())
+                }
+            },
             Some(route) => {
                 let config = self.config.clone();
                 let answer = async move { answer(config.keeper.as_deref(), &head, route).await };
@@ -62,4 +62,10 @@ where
             }
         }
     }
+}
+
+/// The service that is ready: it answers, and its clone is asked for readiness next time.
+pub(crate) fn take_ready<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    std::mem::replace(inner, clone)
 }

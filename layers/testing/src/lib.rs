@@ -14,10 +14,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests parse what they please")]
 
 mod events;
+mod long_request;
 mod scripted_body;
 
 pub use self::{
     events::{parse_sse, sse},
+    long_request::long_request,
     scripted_body::{ScriptedBody, Watch},
 };
 

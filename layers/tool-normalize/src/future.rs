@@ -34,6 +34,7 @@ pin_project! {
     {
         Reading { read: ReadObject, head: Option<Parts>, inner: S, normalizer: Arc<Normalizer> },
         Calling { #[pin] future: S::Future, dropped: Option<HeaderValue> },
+        Refused { response: Option<Response<ResponseBody>> },
     }
 }
 
@@ -43,6 +44,15 @@ where
 {
     pub(crate) fn reading(read: ReadObject, head: Parts, inner: S, normalizer: Arc<Normalizer>) -> Self {
         Self { state: State::Reading { read, head: Some(head), inner, normalizer } }
+    }
+
+    /// For a body that was read already.
+    pub(crate) fn begin(inner: &mut S, head: Parts, object: Object, normalizer: &Normalizer) -> Self {
+        let state = match normalize(normalizer, head, object) {
+            Ok((request, dropped)) => State::Calling { future: inner.call(request), dropped },
+            Err(error) => State::Refused { response: Some(error.into_response()) },
+        };
+        Self { state }
     }
 
     pub(crate) fn calling(future: S::Future) -> Self {
@@ -78,6 +88,9 @@ where
                         response.headers_mut().insert(DROPPED_TOOLS, dropped);
                     }
                     return Poll::Ready(Ok(response));
+                }
+                StateProj::Refused { response } => {
+                    return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
                 }
             }
         }

@@ -144,14 +144,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that is ready answers; its clone is asked for readiness next time.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
         if !is_create_request(&request) {
-            return ToolNormalizeFuture::calling(inner.call(request.map(RequestBody::new)));
+            return ToolNormalizeFuture::calling(self.inner.call(request.map(RequestBody::new)));
         }
         let (mut head, body) = request.into_parts();
-        let read = RequestBody::new(body).read(&mut head, self.limits.request);
+        let body = match RequestBody::new(body).into_object() {
+            Ok(object) => return ToolNormalizeFuture::begin(&mut self.inner, head, object, &self.normalizer),
+            Err(body) => body,
+        };
+        // The one that is ready answers; its clone is asked for readiness next time.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let read = body.read(&mut head, self.limits.request);
         ToolNormalizeFuture::reading(read, head, inner, Arc::clone(&self.normalizer))
     }
 }

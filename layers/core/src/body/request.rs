@@ -64,6 +64,17 @@ impl RequestBody {
         }
     }
 
+    /// The parsed object, if a layer further out has read the body; else the body as it was.
+    ///
+    /// # Errors
+    /// The body, if nobody has read it or somebody has begun to send it.
+    pub fn into_object(self) -> Result<Object, Self> {
+        match self.content {
+            Content::Object(object) => Ok(object),
+            content => Err(Self { content }),
+        }
+    }
+
     /// Reads the body as a JSON object; at once if it has been read already.
     ///
     /// `head` tells what the body claims to be, and notes that it was parsed ([`BodyUse`]). Its

@@ -108,7 +108,7 @@ impl Array {
 
     pub(super) fn write(&self, sink: &mut impl Sink) {
         if !self.is_changed() {
-            return sink.slice(self.source.clone());
+            return sink.text(&self.source);
         }
         sink.byte(b'[');
         let mut pieces = Pieces::new(&self.source);

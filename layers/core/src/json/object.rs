@@ -17,13 +17,14 @@ use super::{
 pub struct Object {
     source: Bytes,
     members: Vec<Member>,
+    /// One for each member: looking for a name goes through these alone.
+    tags: Vec<Tag>,
     changed: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Member {
     key: Key,
-    tag: Tag,
     value: Value,
     /// Where the whole member stands in `source`, from separator to separator.
     place: Option<Range<usize>>,
@@ -64,25 +65,24 @@ impl Tag {
     }
 }
 
-impl Member {
-    fn ours(name: &str, value: Value) -> Self {
-        let key = Value::string(name).text();
-        let escaped = key.len() != name.len() + 2;
-        let tag = if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) };
-        Self { key: Key::Ours(key), tag, value, place: None }
-    }
-
+impl Tag {
+    /// Whether a key with this tag may be the name with the other.
     #[inline]
+    fn may_be(self, name: Self) -> bool {
+        (self == name) | (self == Self::ESCAPED)
+    }
+}
+
+impl Member {
     fn is(&self, source: &[u8], name: &str, tag: Tag) -> bool {
-        self.tag == tag && scan::key_is(self.key.text(source), false, name)
-            || self.tag == Tag::ESCAPED && scan::key_is(self.key.text(source), true, name)
+        scan::key_is(self.key.text(source), tag == Tag::ESCAPED, name)
     }
 }
 
 impl Object {
     /// `{}`.
     pub fn new() -> Self {
-        Self { source: Bytes::from_static(b"{}"), members: Vec::new(), changed: false }
+        Self { source: Bytes::from_static(b"{}"), ..Self::default() }
     }
 
     /// Checks that `text` is JSON and opens it.
@@ -112,8 +112,8 @@ impl Object {
     }
 
     fn split_members(text: &Bytes, mut ranges: scan::Members<'_>) -> Option<Self> {
-        // Most events have fewer than eight.
-        let mut members = Vec::with_capacity(8);
+        let mut members = Vec::with_capacity(ranges.expected());
+        let mut tags = Vec::with_capacity(ranges.expected());
         while let Some(range) = ranges.next() {
             let value = text.slice(range.value);
             let value = match ranges.take_opened() {
@@ -121,11 +121,11 @@ impl Object {
                 None => Value::from_text(value),
             };
             let name = &text[range.key.start + 1..range.key.end - 1];
-            let tag = if range.escaped { Tag::ESCAPED } else { Tag::of(name) };
-            members.push(Member { key: Key::Came(range.key), tag, value, place: Some(range.whole) });
+            tags.push(if range.escaped { Tag::ESCAPED } else { Tag::of(name) });
+            members.push(Member { key: Key::Came(range.key), value, place: Some(range.whole) });
         }
         ranges.closed().then_some(())?;
-        Some(Self { source: text.clone(), members, changed: false })
+        Some(Self { source: text.clone(), members, tags, changed: false })
     }
 
     /// How many members there are.
@@ -139,8 +139,45 @@ impl Object {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        let (source, tag) = (&self.source[..], Tag::of(name.as_bytes()));
-        self.members.iter().rposition(|member| member.is(source, name, tag))
+        let tag = Tag::of(name.as_bytes());
+        let (mut end, (first, blocks)) = (self.tags.len(), self.tags.as_rchunks::<8>());
+        for block in blocks.iter().rev() {
+            // Without a branch, so that it becomes a few instructions on vectors.
+            if block.iter().fold(false, |found, other| found | other.may_be(tag))
+                && let Some(at) = self.position_within(end - 8..end, name, tag)
+            {
+                return Some(at);
+            }
+            end -= 8;
+        }
+        self.position_within(0..first.len(), name, tag)
+    }
+
+    /// The last place among these where `name` is the key.
+    fn position_within(&self, places: Range<usize>, name: &str, tag: Tag) -> Option<usize> {
+        places.rev().find(|at| self.tags[*at].may_be(tag) && self.members[*at].is(&self.source, name, self.tags[*at]))
+    }
+
+    fn push(&mut self, name: &str, value: Value) {
+        let key = Value::string(name).text();
+        let escaped = key.len() != name.len() + 2;
+        self.tags.push(if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) });
+        self.members.push(Member { key: Key::Ours(key), value, place: None });
+    }
+
+    /// Keeps the members of which `keep` says so; whether it is all of them.
+    fn retain_members(&mut self, mut keep: impl FnMut(&Bytes, usize, &Member, Tag) -> bool) -> bool {
+        let mut at = 0;
+        let mut kept = Vec::with_capacity(self.tags.len());
+        self.members.retain(|member| {
+            let tag = self.tags[at];
+            let keep = keep(&self.source, at, member, tag);
+            kept.extend(keep.then_some(tag));
+            at += 1;
+            keep
+        });
+        self.tags = kept;
+        at == self.tags.len()
     }
 
     /// The member called `name`.
@@ -190,19 +227,13 @@ impl Object {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
         let value = value.into();
-        let Some(at) = self.position(name) else {
-            return self.members.push(Member::ours(name, value));
-        };
+        let Some(at) = self.position(name) else { return self.push(name, value) };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;
-        let (source, tag) = (&self.source[..], Tag::of(name.as_bytes()));
-        if self.members[..at].iter().any(|member| member.is(source, name, tag)) {
-            let mut index = 0;
-            self.members.retain(|member| {
-                index += 1;
-                index > at || !member.is(source, name, tag)
-            });
+        let tag = Tag::of(name.as_bytes());
+        if self.position_within(0..at, name, tag).is_some() {
+            self.retain_members(|source, index, member, tag| index >= at || !member.is(source, name, tag));
         }
     }
 
@@ -211,18 +242,16 @@ impl Object {
         let at = self.position(name)?;
         self.changed = true;
         let removed = self.members[at].value.clone();
-        let (source, tag) = (&self.source[..], Tag::of(name.as_bytes()));
-        self.members.retain(|member| !member.is(source, name, tag));
+        self.retain_members(|source, _, member, tag| !member.is(source, name, tag));
         Some(removed)
     }
 
     /// Keeps the members of which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
-        let before = self.members.len();
-        let source = &self.source[..];
-        self.members
-            .retain(|member| keep(&scan::decode_string(member.key.text(source)).unwrap_or_default(), &member.value));
-        self.changed |= self.members.len() != before;
+        let all = self.retain_members(|source, _, member, _| {
+            keep(&scan::decode_string(member.key.text(source)).unwrap_or_default(), &member.value)
+        });
+        self.changed |= !all;
     }
 
     /// The text of the object: what it was opened from, unless something has changed.
@@ -250,7 +279,7 @@ impl Object {
 
     pub(crate) fn write(&self, sink: &mut impl Sink) {
         if !self.is_changed() {
-            return sink.slice(self.source.clone());
+            return sink.text(&self.source);
         }
         sink.byte(b'{');
         let mut pieces = Pieces::new(&self.source);
@@ -260,8 +289,8 @@ impl Object {
                 _ => {
                     pieces.separate(sink);
                     match &member.key {
-                        Key::Came(place) => sink.slice(self.source.slice(place.clone())),
-                        Key::Ours(text) => sink.slice(text.clone()),
+                        Key::Came(place) => sink.part(&self.source, place.clone()),
+                        Key::Ours(text) => sink.text(text),
                     }
                     sink.byte(b':');
                     member.value.write(sink);
@@ -306,7 +335,7 @@ impl<'a> Pieces<'a> {
 
     pub(super) fn flush(&mut self, sink: &mut impl Sink) {
         if let Some(run) = self.run.take() {
-            sink.slice(self.source.slice(run));
+            sink.part(self.source, run);
         }
     }
 }

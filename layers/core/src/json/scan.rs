@@ -112,6 +112,12 @@ impl<'a> Members<'a> {
         Self { check: true, open, ..Self::new(text) }
     }
 
+    /// About how many there will be: bodies have more than the events and items that were checked
+    /// as a part of them.
+    pub(crate) fn expected(&self) -> usize {
+        if self.check { 40 } else { 8 }
+    }
+
     /// The elements of the array that was wanted, if it was the value of the last member. Their
     /// places count from the beginning of the array.
     pub(crate) fn take_opened(&mut self) -> Option<Vec<ElementRange>> {

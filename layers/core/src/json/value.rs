@@ -211,7 +211,7 @@ impl Value {
 
     pub(super) fn write(&self, sink: &mut impl Sink) {
         match &self.0 {
-            Repr::Text(text) => sink.slice(text.clone()),
+            Repr::Text(text) => sink.text(text),
             Repr::Object(object) => object.write(sink),
             Repr::Array(array) => array.write(sink),
         }

@@ -1,13 +1,19 @@
 //! Writing JSON that is mostly slices of what came in.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Where JSON is written to.
 pub(crate) trait Sink {
     fn byte(&mut self, byte: u8);
-    fn slice(&mut self, slice: Bytes);
+
+    /// A part of `source`, which may be kept instead of copied.
+    fn part(&mut self, source: &Bytes, part: Range<usize>);
+
+    fn text(&mut self, text: &Bytes) {
+        self.part(text, 0..text.len());
+    }
 }
 
 /// Only counts.
@@ -19,8 +25,8 @@ impl Sink for Length {
         self.0 += 1;
     }
 
-    fn slice(&mut self, slice: Bytes) {
-        self.0 += slice.len();
+    fn part(&mut self, _: &Bytes, part: Range<usize>) {
+        self.0 += part.len();
     }
 }
 
@@ -52,12 +58,12 @@ impl Sink for Rope {
         self.open.put_u8(byte);
     }
 
-    fn slice(&mut self, slice: Bytes) {
-        if slice.len() < COPY_BELOW {
-            self.open.extend_from_slice(&slice);
+    fn part(&mut self, source: &Bytes, part: Range<usize>) {
+        if part.len() < COPY_BELOW {
+            self.open.extend_from_slice(&source[part]);
         } else {
             self.flush();
-            self.done.push_back(slice);
+            self.done.push_back(source.slice(part));
         }
     }
 }
@@ -68,7 +74,7 @@ impl Sink for BytesMut {
         self.put_u8(byte);
     }
 
-    fn slice(&mut self, slice: Bytes) {
-        self.extend_from_slice(&slice);
+    fn part(&mut self, source: &Bytes, part: Range<usize>) {
+        self.extend_from_slice(&source[part]);
     }
 }

@@ -36,6 +36,7 @@ pin_project! {
     {
         Reading { read: ReadObject, head: Option<Parts>, inner: S, rewrite: R },
         Calling { #[pin] future: ResponseFuture<S::Future, R::Response> },
+        Refused { response: Option<Response<ResponseBody>> },
     }
 }
 
@@ -46,6 +47,14 @@ where
 {
     pub(super) fn reading(read: ReadObject, head: Parts, inner: S, rewrite: R, limits: Limits) -> Self {
         Self { limits, state: State::Reading { read, head: Some(head), inner, rewrite } }
+    }
+
+    /// For a body that was read already.
+    pub(super) fn begin(inner: &mut S, rewrite: &R, head: Parts, object: Object, limits: Limits) -> Self {
+        match begin(rewrite, head, object) {
+            Ok((request, rewrite)) => Self::calling(inner.call(request), rewrite, limits),
+            Err(error) => Self { limits, state: State::Refused { response: Some(error.into_response()) } },
+        }
     }
 
     pub(super) fn calling(future: S::Future, rewrite: Option<R::Response>, limits: Limits) -> Self {
@@ -67,9 +76,9 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProj::Reading { read, head, inner, rewrite } => {
-                    let object = ready!(Pin::new(read).poll(cx));
+                    let object = ready!(Pin::new(read).poll(cx)).map_err(ApiError::from);
                     let head = head.take().expect("polled after it was ready");
-                    let (request, rewrite) = match begin(rewrite, head, object.map_err(Into::into)) {
+                    let (request, rewrite) = match object.and_then(|object| begin(rewrite, head, object)) {
                         Ok(begun) => begun,
                         Err(error) => return Poll::Ready(Ok(error.into_response())),
                     };
@@ -77,6 +86,9 @@ where
                     this.state.set(State::Calling { future });
                 }
                 StateProj::Calling { future } => return future.poll(cx),
+                StateProj::Refused { response } => {
+                    return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
+                }
             }
         }
     }
@@ -84,12 +96,7 @@ where
 
 type Begun<R> = (Request<RequestBody>, Option<R>);
 
-fn begin<R: RewriteRequest>(
-    rewrite: &R,
-    mut head: Parts,
-    object: Result<Object, ApiError>,
-) -> Result<Begun<R::Response>, ApiError> {
-    let mut object = object?;
+fn begin<R: RewriteRequest>(rewrite: &R, mut head: Parts, mut object: Object) -> Result<Begun<R::Response>, ApiError> {
     let response = rewrite.rewrite(&mut head, &mut object)?;
     if response.is_some() {
         // What comes back compressed could not be read.

@@ -53,14 +53,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that is ready answers; its clone is asked for readiness next time.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
         let (mut head, body) = request.into_parts();
         let body = RequestBody::new(body);
         if !self.rewrite.applies(&head) {
-            return RewriteFuture::calling(inner.call(Request::from_parts(head, body)), None, self.limits);
+            return RewriteFuture::calling(self.inner.call(Request::from_parts(head, body)), None, self.limits);
         }
+        let body = match body.into_object() {
+            // Read further out: there is nothing to wait for, and nobody to be cloned.
+            Ok(object) => return RewriteFuture::begin(&mut self.inner, &self.rewrite, head, object, self.limits),
+            Err(body) => body,
+        };
+        // The one that is ready answers; its clone is asked for readiness next time.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
         let read = body.read(&mut head, self.limits.request);
         RewriteFuture::reading(read, head, inner, self.rewrite.clone(), self.limits)
     }

@@ -129,9 +129,18 @@ impl Event {
         }
     }
 
+    /// The members with these names of the JSON, in one pass and without opening it.
+    pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Value>; N] {
+        match &self.object {
+            Some(object) => names.map(|name| object.get(name).cloned()),
+            None => scan::find_all(&self.data, names).map(|found| Some(Value::from_text(self.data.slice(found?)))),
+        }
+    }
+
     /// Gives the event another type, in its JSON and in its `event:` line.
     pub fn set_kind(&mut self, kind: &str) {
         self.kind = Kind::of(kind.as_bytes());
+        let kind = self.kind.to_json();
         if let Some(object) = self.object_mut() {
             object.set("type", kind);
         }
@@ -167,9 +176,18 @@ impl Event {
             return self.text;
         }
         let length = self.object.as_ref().map_or(self.data.len(), |object| object.length());
+        let mut out = BytesMut::with_capacity(self.kind().len() + length + 24);
+        self.write(&mut out);
+        out.freeze()
+    }
+
+    /// Writes the event as it will leave over SSE.
+    pub(super) fn write(&self, out: &mut BytesMut) {
+        if !self.is_changed() {
+            return out.put_slice(&self.text);
+        }
         let end: &[u8] = if self.text.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
         let kind = self.kind();
-        let mut out = BytesMut::with_capacity(kind.len() + length + 24);
         let named = self.text.is_empty() || Fields::new(&self.text).any(|(field, _)| field == b"event");
         if named && !kind.is_empty() {
             out.put_slice(b"event: ");
@@ -186,12 +204,11 @@ impl Event {
         }
         out.put_slice(b"data: ");
         match &self.object {
-            Some(object) => object.write(&mut out),
+            Some(object) => object.write(out),
             None => out.put_slice(&self.data),
         }
         out.put_slice(end);
         out.put_slice(end);
-        out.freeze()
     }
 }
 

@@ -1,5 +1,7 @@
 use bytes::Bytes;
 
+use crate::json::Value;
+
 /// The type of an event. Those of the Responses API cost neither a copy nor a reference.
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
@@ -25,8 +27,25 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The type as a JSON string.
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Known(kind) => Value::from_text(quoted(kind)),
+            Self::Other(_) => Value::string(self.as_str()),
+        }
+    }
+}
+
 macro_rules! known {
     ($($kind:literal)*) => {
+        fn quoted(known: &'static str) -> &'static str {
+            match known {
+                $($kind => concat!("\"", $kind, "\""),)*
+                other => other,
+            }
+        }
+
         fn known(text: &[u8]) -> Option<&'static str> {
             match std::str::from_utf8(text).ok()? {
                 $($kind => Some($kind),)*

@@ -24,6 +24,12 @@ impl Output {
     }
 
     pub(super) fn push(&mut self, event: Event) {
+        if event.is_changed() {
+            self.end_run();
+            self.changed.reserve(event.data().len() + 128);
+            event.write(&mut self.changed);
+            return;
+        }
         let text = event.into_text();
         match place_in(&self.chunk, &text) {
             Some(place) if place.start == self.run.end && !self.run.is_empty() => self.run.end = place.end,

@@ -20,7 +20,13 @@ pub struct EventStream {
     inner: Option<BoxBody>,
     splitter: Splitter,
     stages: Vec<Stage>,
+    /// Something stands before a filter, or is held by one.
+    standing: bool,
+    /// What a filter has just let go; empty between two calls.
+    let_go: Events,
     passed: Events,
+    /// A filter has said that the client has everything.
+    client_has_all: bool,
     numbering: Numbering,
     output: Output,
     ending: Option<Ending>,
@@ -54,7 +60,10 @@ impl EventStream {
             inner: Some(inner),
             splitter: Splitter::new(max_event),
             stages: Vec::new(),
+            standing: false,
+            let_go: Events::default(),
             passed: Events::default(),
+            client_has_all: false,
             numbering: Numbering::default(),
             output: Output::default(),
             ending: None,
@@ -73,22 +82,32 @@ impl EventStream {
 
     /// Sends an event to the first filter that wants to see it.
     fn enter(&mut self, event: Event) {
-        let wants = |stage: &&mut Stage| !stage.lets_by(&event);
-        self.stages.iter_mut().find(wants).map_or(&mut self.passed, |stage| &mut stage.inbox).push(event);
+        self.standing |= route(&mut self.stages, &mut self.passed, Step::Event(event));
     }
 
-    /// Takes what stands in the queues through the filters; pending while one holds something back.
+    /// Takes what stands before the filters through them; pending while one holds something back.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut result = Poll::Ready(());
+        if !self.standing {
+            return Poll::Ready(());
+        }
+        let mut held = false;
         for at in 0..self.stages.len() {
-            let (before, after) = self.stages.split_at_mut(at + 1);
-            let stage = &mut before[at];
-            let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
-            if stage.advance(cx, next).is_pending() {
-                result = Poll::Pending;
+            if !self.stages[at].is_idle() {
+                held |= self.stages[at].advance(cx, &mut self.let_go).is_pending();
+                self.go_on(at);
             }
         }
-        result
+        self.standing = held;
+        if held { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Sends on what the filter at `at` has let go.
+    fn go_on(&mut self, at: usize) {
+        let after = &mut self.stages[at + 1..];
+        for step in self.let_go.queue.drain(..) {
+            self.standing |= route(after, &mut self.passed, step);
+        }
+        self.client_has_all |= self.stages[at].done;
     }
 
     /// The next event that has come through all filters, as it leaves.
@@ -103,7 +122,7 @@ impl EventStream {
 
     /// Cuts the next event from the chunk at hand. `false` if there is none, or if none is wanted.
     fn enter_next(&mut self) -> bool {
-        if self.is_done() || self.ending.is_some() {
+        if self.client_has_all || self.ending.is_some() {
             return false;
         }
         match self.splitter.next() {
@@ -117,7 +136,7 @@ impl EventStream {
     /// Goes on once the chunk at hand is used up: with the end, if it has come, else with the
     /// next chunk. Breaks with the last item of the body.
     fn poll_on(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Last>> {
-        if self.is_done() {
+        if self.client_has_all {
             return self.poll_finished(cx).map(ControlFlow::Break);
         }
         if self.ending.is_some() {
@@ -169,16 +188,16 @@ impl EventStream {
         }
         ending.next_stage += 1;
         let end = ending.end.take().unwrap_or(StreamEnd::Clean);
-        let (before, after) = self.stages.split_at_mut(at + 1);
-        let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
-        let standing = next.queue.len();
-        ending.end = Some(before[at].filter.end(end, next));
-        before[at].held = true;
-        before[at].done |= before[at].filter.is_done();
-        if next.queue.len() > standing {
+        let stage = &mut self.stages[at];
+        ending.end = Some(stage.filter.end(end, &mut self.let_go));
+        stage.held = true;
+        stage.done |= stage.filter.is_done();
+        self.standing = true;
+        if !self.let_go.queue.is_empty() {
             // Half an event cannot stand before a whole one.
             self.tail = None;
         }
+        self.go_on(at);
         None
     }
 
@@ -192,19 +211,15 @@ impl EventStream {
         self.ending = Some(Ending { next_stage: 0, end: Some(end) });
     }
 
-    fn is_done(&self) -> bool {
-        self.stages.iter().any(|stage| stage.done)
-    }
-
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut result = Poll::Pending;
         for at in 0..self.stages.len() {
-            let (before, after) = self.stages.split_at_mut(at + 1);
-            let next = after.first_mut().map_or(&mut self.passed, |stage| &mut stage.inbox);
-            if before[at].filter.poll_silence(cx, next).is_ready() {
-                before[at].done |= before[at].filter.is_done();
+            let stage = &mut self.stages[at];
+            if stage.filter.poll_silence(cx, &mut self.let_go).is_ready() {
+                stage.done |= stage.filter.is_done();
                 result = Poll::Ready(());
             }
+            self.go_on(at);
         }
         result
     }
@@ -265,10 +280,35 @@ pub(super) fn last_event(rest: Bytes) -> Result<Event, Bytes> {
     Ok(Event::from_text([&rest[..], b"\n\n"].concat().into()))
 }
 
+/// Puts a step before the first of these filters that does not let it by, and says so; else behind
+/// them all.
+fn route(stages: &mut [Stage], passed: &mut Events, step: Step) -> bool {
+    match stages.iter_mut().find(|stage| !stage.lets_by(&step)) {
+        Some(stage) => {
+            stage.inbox.queue.push_back(step);
+            true
+        }
+        None => {
+            passed.queue.push_back(step);
+            false
+        }
+    }
+}
+
 impl Stage {
-    /// Whether an event may overtake: nothing stands before it, and the filter has no interest.
-    fn lets_by(&self, event: &Event) -> bool {
-        !self.held && self.inbox.queue.is_empty() && self.filter.passes_by(event)
+    /// Whether nothing stands before the filter, and nothing is held by it.
+    fn is_idle(&self) -> bool {
+        !self.held && self.inbox.queue.is_empty()
+    }
+
+    /// Whether something that came by all filters further in may overtake this one: nothing
+    /// stands before it, and the filter has no interest.
+    fn lets_by(&self, step: &Step) -> bool {
+        let interest = || match step {
+            Step::Event(event) => !self.filter.passes_by(event),
+            Step::Gap => false,
+        };
+        self.is_idle() && !interest()
     }
 
     fn advance(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {

@@ -132,18 +132,16 @@ impl Echo {
 
 /// Gives the members that are missing; whether any was.
 fn fill(response: &mut Object, echo: &Echo) -> bool {
-    // One pass over the members: a look for each name would be a pass for each.
-    let mut missing = [true; MEMBERS.len()];
-    for (name, value) in response.iter() {
-        if let Some(at) = MEMBERS.iter().position(|(known, _)| *known == name) {
-            missing[at] = matches!(MEMBERS[at].1, Not(_)) && value.is_null();
-        }
-    }
-    if !missing.contains(&true) {
+    let is_missing = |(name, default): &&(&str, Default)| match response.get(name) {
+        Some(value) => matches!(default, Not(_)) && value.is_null(),
+        None => true,
+    };
+    let missing: Vec<_> = MEMBERS.iter().filter(is_missing).collect();
+    if missing.is_empty() {
         return false;
     }
     let echo = echo.object();
-    for ((name, default), _) in MEMBERS.iter().zip(missing).filter(|(_, missing)| *missing) {
+    for (name, default) in missing {
         let (Not(text) | OrNull(text)) = default;
         let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
         let value = echoed.unwrap_or_else(|| Value::from_text(*text));
