@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod exchange_log;
 mod in_flight;
+mod log_writer;
 mod routes;
 mod server;
 mod service;

@@ -1,17 +1,18 @@
-use std::io::BufWriter;
-
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-use super::ConfigError;
+use super::{
+    ConfigError,
+    log_writer::{self, LogGuard},
+};
 
 /// Sends the log to standard error, by a thread of its own that writes what has come together.
 /// It leaves lines out rather than hold up requests. Only the
 /// first call of a process counts; what is returned writes the rest when it is dropped.
-pub(super) fn install_log(format: Option<&str>) -> Result<WorkerGuard, ConfigError> {
+pub(super) fn install_log(format: Option<&str>) -> Result<LogGuard, ConfigError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let (writer, guard) = tracing_appender::non_blocking(BufWriter::new(std::io::stderr()));
+    let (writer, guard) = log_writer::start(std::io::stderr())
+        .map_err(|error| ConfigError::new(format!("the log cannot be written: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // It fails where somebody else has installed a log, who is then the one to be heard.
     let _ = match format {

@@ -2,7 +2,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -22,17 +22,26 @@ pub(super) struct IdleTimeout {
     last: Instant,
     felt: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    waker: Option<Waker>,
 }
 
 impl IdleTimeout {
     pub(super) fn new(body: Incoming, limit: Duration) -> Self {
-        Self { body, limit, last: Instant::now(), felt: false, timer: None }
+        Self { body, limit, last: Instant::now(), felt: false, timer: None, waker: None }
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::take(&mut self.felt) {
             self.last = Instant::now();
         }
+        if let (Some(timer), Some(waker)) = (&self.timer, &self.waker)
+            && !timer.is_elapsed()
+            && waker.will_wake(cx.waker())
+        {
+            return Poll::Pending;
+        }
+        self.waker = Some(cx.waker().clone());
         let due = self.last + self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         loop {

@@ -92,7 +92,7 @@ fn small_request_object(bencher: Bencher<'_, '_>, kind: &str) {
 }
 
 #[divan::bench(args = SERVICES)]
-fn small_request_object_stored(bencher: Bencher<'_, '_>, kind: &str) {
+fn stored_small_request(bencher: Bencher<'_, '_>, kind: &str) {
     bench(bencher, kind, &small(true), Answer::Object(object(&[function_call("get_weather")]).to_string().into()), 1);
 }
 

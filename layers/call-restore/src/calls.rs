@@ -42,7 +42,9 @@ pub(crate) enum Shape {
 pub(crate) struct Decoding {
     outer: StringDecoder,
     inner: InputDecoder,
+    /// What the last delta brought of the arguments, and of the input.
     arguments: String,
+    input: String,
     /// The bytes of the input that have gone on.
     sent: usize,
     /// Whether there was any delta at all.
@@ -67,7 +69,8 @@ impl Calls {
         if self.open.is_empty() {
             return None;
         }
-        let at = self.find(event.member("item_id"), output_index(event))?;
+        let [id, output_index] = event.members(["item_id", "output_index"]);
+        let at = self.find(id, output_index.and_then(|index| index.as_i64()))?;
         self.open.get_mut(at)
     }
 
@@ -123,18 +126,18 @@ impl Shape {
 
 impl Decoding {
     /// What a delta of the arguments brings of the input. The delta is the JSON text of a string.
-    pub(crate) fn delta(&mut self, delta: &Value) -> String {
-        let mut input = String::new();
+    pub(crate) fn delta(&mut self, delta: &Value) -> &str {
+        self.input.clear();
         let text = delta.text();
         let text = String::from_utf8_lossy(&text);
         if let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
             self.arguments.clear();
             self.outer.push(inside, &mut self.arguments);
-            self.inner.push(&self.arguments, &mut input);
+            self.inner.push(&self.arguments, &mut self.input);
         }
         self.streamed = true;
-        self.sent += input.len();
-        input
+        self.sent += self.input.len();
+        &self.input
     }
 
     /// What the deltas, if there were any, have not brought of the input.

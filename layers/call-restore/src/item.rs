@@ -180,10 +180,11 @@ impl Item<'_> {
 
 /// The tool that an item calls, unless the upstream has said of which namespace it is.
 pub(crate) fn called_tool<'a>(map: &'a ToolMap, item: &Value) -> Option<&'a ClientTool> {
-    if item.member_str("namespace").is_some_and(|namespace| !namespace.is_empty()) {
+    let [name, namespace] = item.members(["name", "namespace"]);
+    if namespace.as_ref().and_then(Value::as_str).is_some_and(|namespace| !namespace.is_empty()) {
         return None;
     }
-    map.get(&item.member_str("name")?)
+    map.get(&name?.as_str()?)
 }
 
 /// The id that an item of this kind has to have instead of its own: the prefix is the one that

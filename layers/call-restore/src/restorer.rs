@@ -169,13 +169,14 @@ impl Restorer {
             Shape::Function => next.push(event),
             Shape::ToolSearch => next.drop_event(&event),
             Shape::Custom(decoding) => {
-                let delta = event.member("delta").map(|delta| decoding.delta(&delta)).unwrap_or_default();
-                if delta.is_empty() {
+                let delta = event.member("delta");
+                let input = delta.as_ref().map(|delta| decoding.delta(delta)).unwrap_or_default();
+                if input.is_empty() {
                     return next.drop_event(&event);
                 }
                 events::convert(&mut event, events::DELTA, Some(&call.id));
                 if let Some(event) = event.object_mut() {
-                    event.set("delta", &*delta);
+                    event.set("delta", input);
                 }
                 next.push(event);
             }

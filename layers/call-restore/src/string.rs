@@ -48,7 +48,7 @@ impl StringDecoder {
         while at < bytes.len() {
             match &mut self.escape {
                 Escape::None => {
-                    let end = memchr2(b'"', b'\\', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
+                    let end = special(&bytes[at..]).map_or(bytes.len(), |offset| at + offset);
                     if end > at {
                         self.flush(text);
                         text.push_str(&piece[at..end]);
@@ -139,6 +139,13 @@ impl StringDecoder {
             text.push(char::REPLACEMENT_CHARACTER);
         }
     }
+}
+
+/// Where the first quote or backslash stands. It is mostly near, and a search takes long to set up.
+fn special(bytes: &[u8]) -> Option<usize> {
+    let (near, far) = bytes.split_at(bytes.len().min(16));
+    let found = near.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    found.or_else(|| memchr2(b'"', b'\\', far).map(|offset| near.len() + offset))
 }
 
 fn hex(digit: u8) -> u16 {

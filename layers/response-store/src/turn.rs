@@ -83,6 +83,11 @@ pub struct NewTurn<'a> {
     pub tool_choice: Option<&'a Bytes>,
 }
 
+/// A request that brings more items than this brings a conversation of its own along, and does not
+/// refer to what it brings: outside of its own conversation only what the response adds can be
+/// referred to. An entry for each of hundreds of items would cost more than all else.
+const MAX_NAMED_INPUT: usize = 64;
+
 impl NewTurn<'_> {
     /// Writes the turn down.
     pub fn into_record(self) -> Record {
@@ -116,7 +121,9 @@ impl NewTurn<'_> {
         for text in self.input {
             let item = Value::from_text(text.clone());
             calls.item(&item);
-            key(&item);
+            if self.input.len() <= MAX_NAMED_INPUT {
+                key(&item);
+            }
             writer.section(Section::Input, text);
         }
         for text in self.output {

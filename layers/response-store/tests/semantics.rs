@@ -244,6 +244,27 @@ async fn references_to_items_are_resolved_for_their_owner() {
 }
 
 #[tokio::test]
+async fn what_a_request_brings_can_be_referred_to_unless_it_brings_a_whole_conversation() {
+    let gateway = gateway();
+    let named = |count: usize| {
+        let name =
+            |number| json!({"type": "message", "role": "user", "content": "x", "id": format!("in_{count}_{number}")});
+        (0..count).map(name).collect::<Vec<_>>()
+    };
+    let status_of = async |id: &str, previous: Option<&Value>| {
+        let body = json!({"input": [{"type": "item_reference", "id": id}], "previous_response_id": previous});
+        gateway.create_as(None, body).await.0
+    };
+    gateway.create(json!({"input": named(64)})).await;
+    assert_eq!(status_of("in_64_63", None).await, 200);
+    let large = gateway.create(json!({"input": named(65)})).await;
+    assert_eq!(status_of("in_65_0", None).await, 400, "not from elsewhere");
+    assert_eq!(status_of("in_65_0", Some(&large["id"])).await, 200, "in its own conversation");
+    let answered = large["output"][0]["id"].as_str().unwrap();
+    assert_eq!(status_of(answered, None).await, 200);
+}
+
+#[tokio::test]
 async fn a_response_belongs_to_the_credential_of_its_request() {
     let gateway = gateway();
     let (_, mine) = gateway.create_as(Some("a"), json!({"input": "secret"})).await;

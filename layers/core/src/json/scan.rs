@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
 pub(crate) use self::check::is_value;
 use self::{
     check::check_value,
@@ -164,7 +162,7 @@ impl<'a> Members<'a> {
         let end = skip_space(text, value_end);
         self.state = if text.get(end)? == &b'}' { State::Closed } else { State::Inside };
         self.at = end;
-        let escaped = memchr(b'\\', &text[key..key_end]).is_some();
+        let escaped = text[key..key_end].contains(&b'\\');
         Some(MemberRange { key: key..key_end, escaped, value: value..value_end, whole: start..end })
     }
 }

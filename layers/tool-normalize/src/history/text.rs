@@ -37,11 +37,8 @@ impl ObjectText {
     }
 
     /// Adds a string.
-    pub(super) fn string(mut self, name: &'static str, value: &str) -> Self {
-        self.key(name);
-        // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(&mut self.0, value);
-        self
+    pub(super) fn string(self, name: &'static str, value: &str) -> Self {
+        self.json(name, &Value::string(value).text())
     }
 
     pub(super) fn finish(mut self) -> Value {

@@ -10,11 +10,12 @@ pub(crate) fn is_call(item: &Value) -> bool {
 
 /// Gives an item the members that strict clients require.
 pub(crate) fn complete_item(item: &mut Value, status: &str, tally: &mut Tally) {
-    let kind = item.member_str("type").unwrap_or_default().into_owned();
-    let has_status = matches!(kind.as_str(), "message" | "reasoning" | "function_call" | "custom_tool_call");
+    let [kind, known_status] = item.members(["type", "status"]);
+    let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let has_status = matches!(&*kind, "message" | "reasoning" | "function_call" | "custom_tool_call");
     if has_status
         && tally.on(Fix::ItemStatus)
-        && item.member("status").is_none_or(|status| status.is_null())
+        && known_status.is_none_or(|status| status.is_null())
         && let Some(item) = item.as_object_mut()
     {
         item.set("status", status);

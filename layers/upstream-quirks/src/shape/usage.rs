@@ -52,10 +52,18 @@ pub(super) fn complete(response: &mut Object, tally: &mut Tally) {
 }
 
 fn is_complete(usage: &Value) -> bool {
-    let counted = |value: &Value, name: &str| value.member(name).and_then(|count| count.as_i64()).is_some();
-    COUNTS.iter().all(|(name, _)| counted(usage, name))
-        && counted(usage, "total_tokens")
-        && DETAILS.iter().all(|(name, _, required)| {
-            usage.member(name).is_some_and(|details| required.iter().all(|count| counted(&details, count)))
+    let [(input, _), (output, _)] = COUNTS;
+    let [(input_details, _, required_of_input), (output_details, _, required_of_output)] = DETAILS;
+    let [input, output, total, input_details, output_details] =
+        usage.members([input, output, "total_tokens", input_details, output_details]);
+    let details = [(input_details, required_of_input), (output_details, required_of_output)];
+    [input, output, total].iter().all(|count| is_count(count.as_ref()))
+        && details.iter().all(|(details, required)| {
+            let counted = |name: &&str| is_count(details.as_ref().and_then(|details| details.member(name)).as_ref());
+            required.iter().all(counted)
         })
+}
+
+fn is_count(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_i64).is_some()
 }

@@ -1,7 +1,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -18,12 +18,23 @@ pub(super) struct Pulse {
     felt: bool,
     at_once: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    waker: Option<Waker>,
     lingering: bool,
 }
 
 impl Pulse {
     pub(super) fn new(every: Duration, linger: Duration) -> Self {
-        Self { every, linger, last: Instant::now(), felt: false, at_once: false, timer: None, lingering: false }
+        Self {
+            every,
+            linger,
+            last: Instant::now(),
+            felt: false,
+            at_once: false,
+            timer: None,
+            waker: None,
+            lingering: false,
+        }
     }
 
     /// Notes an event. The clock is read only when the stream comes to a halt.
@@ -48,6 +59,13 @@ impl Pulse {
         if std::mem::take(&mut self.felt) {
             self.last = Instant::now();
         }
+        if let (Some(timer), Some(waker)) = (&self.timer, &self.waker)
+            && !timer.is_elapsed()
+            && waker.will_wake(cx.waker())
+        {
+            return Poll::Pending;
+        }
+        self.waker = Some(cx.waker().clone());
         let due = self.last + self.every;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         loop {

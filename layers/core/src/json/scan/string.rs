@@ -14,15 +14,17 @@ const WORDS: usize = 4;
 /// The end of the string whose opening quote is at `at`.
 pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
-    for _ in 0..WORDS {
-        let Some(word) = word_at(text, at) else { break };
-        match first(quotes(word)) {
-            None => at += 8,
-            Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
-            Some(offset) => at += offset + 2,
-        }
-    }
     loop {
+        let mut words = 0;
+        while words < WORDS {
+            let Some(word) = word_at(text, at) else { break };
+            match first(quotes(word)) {
+                None => (at, words) = (at + 8, words + 1),
+                Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
+                // Where there is one escape, there are more.
+                Some(offset) => (at, words) = (at + offset + 2, 0),
+            }
+        }
         at += memchr2(b'"', b'\\', text.get(at..)?)?;
         if text[at] == b'"' {
             return Some(at + 1);
@@ -32,9 +34,23 @@ pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The same, if the string is JSON in UTF-8.
+#[inline]
 pub(super) fn check_string(text: &[u8], at: usize) -> Option<usize> {
     let start = at + 1;
     let mut at = start;
+    for _ in 0..WORDS {
+        let Some(word) = word_at(text, at) else { break };
+        match first(quotes(word) | controls(word) | (word & HIGHS)) {
+            None => at += 8,
+            Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
+            Some(_) => break,
+        }
+    }
+    check_rest(text, start, at)
+}
+
+/// The same for a string that begins at `start` and is plain ASCII up to `at`.
+fn check_rest(text: &[u8], start: usize, mut at: usize) -> Option<usize> {
     let mut ascii = true;
     loop {
         let plain = plain(text, at);
@@ -81,7 +97,7 @@ pub(super) fn plain(text: &[u8], mut at: usize) -> Plain {
     for block in blocks {
         // Without a branch, so that it becomes a few instructions on vectors.
         let special = block.iter().fold(false, |found, byte| found | is_special(*byte));
-        highs |= u64::from(block.iter().fold(0, |all, byte| all | byte) & 0x80);
+        highs |= block.as_chunks().0.iter().fold(0, |all, word| all | u64::from_le_bytes(*word)) & HIGHS;
         if special {
             break;
         }
