@@ -33,12 +33,18 @@ pub struct Answer {
     quirks: Quirks,
     tally: Tally,
     echo: Echo,
-    stream: Stream,
+    /// Only streams pay for what streams need.
+    stream: Option<Box<Stream>>,
 }
 
 impl Answer {
     pub(crate) fn new(quirks: &Quirks, tally: Tally, echo: Echo) -> Self {
-        Self { quirks: quirks.clone(), tally, echo: echo.clone(), stream: Stream::new(quirks, tally, echo) }
+        Self { quirks: quirks.clone(), tally, echo, stream: None }
+    }
+
+    fn stream(&mut self) -> &mut Stream {
+        let new = || Box::new(Stream::new(&self.quirks, self.tally, self.echo.clone()));
+        self.stream.get_or_insert_with(new)
     }
 
     fn response(&mut self, response: &mut Object) {
@@ -68,7 +74,7 @@ impl RewriteResponse for Answer {
         }
         if head.extensions.remove::<OpenedEarly>().is_some() {
             self.tally.count(Fix::EarlyStream);
-            self.stream.open_at_once();
+            self.stream().open_at_once();
         }
         // An error of whatever kind is read as if it were JSON, and wrapped if it is not.
         if is_error(head.status) && self.tally.on(Fix::ErrorBody) {
@@ -103,23 +109,23 @@ impl RewriteResponse for Answer {
 
 impl EventFilter for Answer {
     fn event(&mut self, event: Event, next: &mut Events) {
-        self.stream.event(event, next);
+        self.stream().event(event, next);
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
-        self.stream.poll_silence(cx, next)
+        self.stream().poll_silence(cx, next)
     }
 
     fn end(&mut self, end: StreamEnd, next: &mut Events) -> StreamEnd {
-        self.stream.end(end, next)
+        self.stream().end(end, next)
     }
 
     fn is_done(&self) -> bool {
-        self.stream.is_done()
+        self.stream.as_ref().is_some_and(|stream| stream.is_done())
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stream.poll_linger(cx)
+        self.stream().poll_linger(cx)
     }
 }
 

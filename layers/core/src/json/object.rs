@@ -1,4 +1,7 @@
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    ops::{ControlFlow, Range},
+};
 
 use bytes::Bytes;
 
@@ -96,7 +99,7 @@ impl Object {
     /// Opens text that is known to be JSON, or that passes as it is where it turns out not to be.
     /// `None` if no object can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
-        Self::split_members(&text, scan::Members::new(&text))
+        Self::split_members::<false>(&text, None, 8).map(|(object, _)| object)
     }
 
     /// Checks that `text` is JSON and opens it, and in the same pass the array called `open`.
@@ -108,24 +111,33 @@ impl Object {
     }
 
     fn checked(text: Bytes, open: Option<&'static str>) -> Result<Self, SyntaxError> {
-        Self::split_members(&text, scan::Members::checked(&text, open)).ok_or_else(|| SyntaxError::of(&text))
+        // Bodies have more members than events and items.
+        match Self::split_members::<true>(&text, open, 40) {
+            Some((object, end)) if scan::skip_space(&text, end) == text.len() => Ok(object),
+            _ => Err(SyntaxError::of(&text)),
+        }
     }
 
-    fn split_members(text: &Bytes, mut ranges: scan::Members<'_>) -> Option<Self> {
-        let mut members = Vec::with_capacity(ranges.expected());
-        let mut tags = Vec::with_capacity(ranges.expected());
-        while let Some(range) = ranges.next() {
+    /// The object, and where it ends in the text. About so many members are `expected`.
+    fn split_members<const CHECK: bool>(
+        text: &Bytes,
+        open: Option<&'static str>,
+        expected: usize,
+    ) -> Option<(Self, usize)> {
+        let mut members = Vec::with_capacity(expected);
+        let mut tags = Vec::with_capacity(expected);
+        let end = scan::members::<CHECK>(text, open, |range| {
+            let name = &text[range.key.start + 1..range.key.end - 1];
+            tags.push(if range.escaped { Tag::ESCAPED } else { Tag::of(name) });
             let value = text.slice(range.value);
-            let value = match ranges.take_opened() {
+            let value = match range.elements {
                 Some(elements) => Value::from(Array::of(value, elements)),
                 None => Value::from_text(value),
             };
-            let name = &text[range.key.start + 1..range.key.end - 1];
-            tags.push(if range.escaped { Tag::ESCAPED } else { Tag::of(name) });
             members.push(Member { key: Key::Came(range.key), value, place: Some(range.whole) });
-        }
-        ranges.closed().then_some(())?;
-        Some(Self { source: text.clone(), members, tags, changed: false })
+            ControlFlow::Continue(())
+        })?;
+        Some((Self { source: text.clone(), members, tags, changed: false }, end))
     }
 
     /// How many members there are.
@@ -139,23 +151,19 @@ impl Object {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        let tag = Tag::of(name.as_bytes());
-        let (mut end, (first, blocks)) = (self.tags.len(), self.tags.as_rchunks::<8>());
-        for block in blocks.iter().rev() {
-            // Without a branch, so that it becomes a few instructions on vectors.
-            if block.iter().fold(false, |found, other| found | other.may_be(tag))
-                && let Some(at) = self.position_within(end - 8..end, name, tag)
-            {
-                return Some(at);
-            }
-            end -= 8;
-        }
-        self.position_within(0..first.len(), name, tag)
+        self.position_before(self.members.len(), name)
     }
 
-    /// The last place among these where `name` is the key.
-    fn position_within(&self, places: Range<usize>, name: &str, tag: Tag) -> Option<usize> {
-        places.rev().find(|at| self.tags[*at].may_be(tag) && self.members[*at].is(&self.source, name, self.tags[*at]))
+    /// The last of the places before `end` where `name` is the key.
+    fn position_before(&self, mut end: usize, name: &str) -> Option<usize> {
+        let tag = Tag::of(name.as_bytes());
+        while let Some(at) = self.tags[..end].iter().rposition(|other| other.may_be(tag)) {
+            if self.members[at].is(&self.source, name, self.tags[at]) {
+                return Some(at);
+            }
+            end = at;
+        }
+        None
     }
 
     fn push(&mut self, name: &str, value: Value) {
@@ -231,8 +239,7 @@ impl Object {
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;
-        let tag = Tag::of(name.as_bytes());
-        if self.position_within(0..at, name, tag).is_some() {
+        if self.position_before(at, name).is_some() {
             self.retain_members(|source, index, member, tag| index >= at || !member.is(source, name, tag));
         }
     }

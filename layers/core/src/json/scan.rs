@@ -3,12 +3,12 @@
 //! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
 //! anything else it answers `None` or a wrong range, and it never panics.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 pub(crate) use self::check::is_value;
 use self::{
     check::check_value,
-    string::{check_string, skip_string},
+    string::{check_string, short_string, skip_string},
 };
 
 mod check;
@@ -17,15 +17,16 @@ pub(crate) mod string;
 #[cfg(test)]
 mod tests;
 
-/// The ranges of one member: its key with the quotes, its value, and all from the separator
-/// before it to the separator after it.
-#[derive(Debug, Clone)]
+/// Where one member of an object stands: its key with the quotes, its value, and all from the
+/// separator before it to the separator after it.
 pub(crate) struct MemberRange {
     pub(crate) key: Range<usize>,
     /// Whether there is an escape in the key.
     pub(crate) escaped: bool,
     pub(crate) value: Range<usize>,
     pub(crate) whole: Range<usize>,
+    /// The elements of the value, if they were wanted. Their places count from its beginning.
+    pub(crate) elements: Option<Vec<ElementRange>>,
 }
 
 /// The ranges of one element of an array.
@@ -35,7 +36,11 @@ pub(crate) struct ElementRange {
     pub(crate) whole: Range<usize>,
 }
 
+#[inline]
 pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
+    if text.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
@@ -79,110 +84,77 @@ fn skip_compound(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The members of the object that is `text`, in order.
-pub(crate) struct Members<'a> {
-    text: &'a [u8],
-    at: usize,
-    state: State,
-    /// Whether the text is checked on the way.
-    check: bool,
-    /// The member that is an array whose elements are wanted as well.
+/// Shows the members of the object that is `text` in their order to `each`, which may break off.
+/// The elements of the array called `open` are found on the way.
+///
+/// Gives the place behind the object if all of it was seen. With `CHECK`, what was seen is JSON in
+/// UTF-8.
+#[inline(always)]
+pub(crate) fn members<const CHECK: bool>(
+    text: &[u8],
     open: Option<&'static str>,
-    opened: Option<Vec<ElementRange>>,
-}
-
-#[derive(PartialEq)]
-enum State {
-    Start,
-    Inside,
-    Closed,
-    Broken,
-}
-
-impl<'a> Members<'a> {
-    pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: skip_space(text, 0), state: State::Start, check: false, open: None, opened: None }
+    mut each: impl FnMut(MemberRange) -> ControlFlow<()>,
+) -> Option<usize> {
+    let mut at = skip_space(text, 0);
+    if text.get(at)? != &b'{' {
+        return None;
     }
-
-    /// The members of text that may be anything: what is closed in the end is JSON in UTF-8. The
-    /// elements of the array called `open` are found in the same pass.
-    pub(crate) fn checked(text: &'a [u8], open: Option<&'static str>) -> Self {
-        Self { check: true, open, ..Self::new(text) }
+    let first = skip_space(text, at + 1);
+    if text.get(first)? == &b'}' {
+        return Some(first + 1);
     }
-
-    /// About how many there will be: bodies have more than the events and items that were checked
-    /// as a part of them.
-    pub(crate) fn expected(&self) -> usize {
-        if self.check { 40 } else { 8 }
-    }
-
-    /// The elements of the array that was wanted, if it was the value of the last member. Their
-    /// places count from the beginning of the array.
-    pub(crate) fn take_opened(&mut self) -> Option<Vec<ElementRange>> {
-        self.opened.take()
-    }
-
-    /// The end of a value, and on the way what is in it, if that is wanted.
-    fn skip_value(&mut self, key: &[u8], at: usize) -> Option<usize> {
-        let wanted = self.open.is_some_and(|open| key_is(key, false, open)) && self.text[at..].starts_with(b"[");
-        let end = if self.check { check_value } else { skip_value };
-        if !wanted {
-            return end(self.text, at);
-        }
-        let (elements, length) = elements_and_length(&self.text[at..], end)?;
-        self.opened = Some(elements);
-        Some(at + length)
-    }
-
-    /// Whether the object was read to its closing brace, and if it is checked, nothing follows.
-    pub(crate) fn closed(&self) -> bool {
-        self.state == State::Closed && (!self.check || skip_space(self.text, self.at + 1) == self.text.len())
-    }
-
-    fn member(&mut self) -> Option<MemberRange> {
-        let text = self.text;
-        let start = self.at + 1;
+    loop {
+        let start = at + 1;
         let key = skip_space(text, start);
-        match (text.get(self.at)?, text.get(key)?, &self.state) {
-            (b'{', b'}', State::Start) => {
-                self.at = key;
-                self.state = State::Closed;
-                return None;
-            }
-            (b'{', b'"', State::Start) | (b',', b'"', State::Inside) => {}
-            _ => return None,
+        if text.get(key)? != &b'"' {
+            return None;
         }
-        let key_end = if self.check { check_string(text, key)? } else { skip_string(text, key)? };
+        let (key_end, escaped) = key_end::<CHECK>(text, key)?;
         let colon = skip_space(text, key_end);
         if text.get(colon)? != &b':' {
             return None;
         }
         let value = skip_space(text, colon + 1);
-        let value_end = self.skip_value(&text[key..key_end], value)?;
+        let opened =
+            open.is_some_and(|open| text.get(value) == Some(&b'[') && key_is(&text[key..key_end], false, open));
+        let (value_end, elements) = if opened {
+            let (elements, length) = elements_and_length(&text[value..], end_of::<CHECK>)?;
+            (value + length, Some(elements))
+        } else {
+            (end_of::<CHECK>(text, value)?, None)
+        };
         let end = skip_space(text, value_end);
-        self.state = if text.get(end)? == &b'}' { State::Closed } else { State::Inside };
-        self.at = end;
-        let escaped = text[key..key_end].contains(&b'\\');
-        Some(MemberRange { key: key..key_end, escaped, value: value..value_end, whole: start..end })
-    }
-}
-
-impl Iterator for Members<'_> {
-    type Item = MemberRange;
-
-    fn next(&mut self) -> Option<MemberRange> {
-        if matches!(self.state, State::Closed | State::Broken) {
+        let last = match text.get(end)? {
+            b'}' => true,
+            b',' => false,
+            _ => return None,
+        };
+        let member = MemberRange { key: key..key_end, escaped, value: value..value_end, whole: start..end, elements };
+        if each(member).is_break() {
             return None;
         }
-        let member = self.member();
-        if member.is_none() && self.state != State::Closed {
-            self.state = State::Broken;
+        if last {
+            return Some(end + 1);
         }
-        member
+        at = end;
     }
 }
 
-/// The elements of the array that is `text`, in order; the flag says whether it was closed.
+fn end_of<const CHECK: bool>(text: &[u8], at: usize) -> Option<usize> {
+    if CHECK { check_value(text, at) } else { skip_value(text, at) }
+}
+
+/// The end of a key, and whether there is an escape in it.
+#[inline(always)]
+fn key_end<const CHECK: bool>(text: &[u8], at: usize) -> Option<(usize, bool)> {
+    if let Some(end) = short_string(text, at) {
+        return Some((end, false));
+    }
+    let end = if CHECK { check_string(text, at)? } else { skip_string(text, at)? };
+    Some((end, text[at..end].contains(&b'\\')))
+}
+
+/// The elements of the array that is `text`, in order.
 pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
     elements_and_length(text, skip_value).map(|(elements, _)| elements)
 }
@@ -227,25 +199,30 @@ fn escaped_key_is(key: &[u8], name: &str) -> bool {
 
 /// The text of the first member called `name` of the object that is `text`.
 pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let member = Members::new(text).find(|member| key_is(&text[member.key.clone()], member.escaped, name))?;
-    Some(&text[member.value])
+    let mut found = None;
+    members::<false>(text, None, |member| {
+        if !key_is(&text[member.key], member.escaped, name) {
+            return ControlFlow::Continue(());
+        }
+        found = Some(&text[member.value]);
+        ControlFlow::Break(())
+    });
+    found
 }
 
 /// Where the first member of each name stands in the object that is `text`.
 pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range<usize>>; N] {
     let mut found = [const { None }; N];
     let mut missing = N;
-    for member in Members::new(text) {
+    members::<false>(text, None, |member| {
         let key = &text[member.key];
         let is = |name: &&str| key_is(key, member.escaped, name);
         if let Some(at) = names.iter().position(is).filter(|at| found[*at].is_none()) {
             found[at] = Some(member.value);
             missing -= 1;
-            if missing == 0 {
-                break;
-            }
         }
-    }
+        if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
     found
 }
 

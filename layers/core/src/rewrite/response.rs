@@ -24,18 +24,25 @@ use crate::{
 pin_project! {
     /// Waits for a response and changes it: for a service that has no need to read the request.
     pub struct ResponseFuture<F, R> {
-        #[pin]
-        future: F,
-        rewrite: Option<R>,
         limits: Limits,
-        body: Option<RewriteResponseBody<R>>,
+        #[pin]
+        state: State<F, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    // One after the other in the same place: futures nest, and each is moved with all inside it.
+    enum State<F, R> {
+        Waiting { #[pin] future: F, rewrite: Option<R> },
+        Changing { body: RewriteResponseBody<R> },
     }
 }
 
 impl<F, R> ResponseFuture<F, R> {
     /// With `None` the response passes as it comes.
     pub fn new(future: F, rewrite: Option<R>, limits: Limits) -> Self {
-        Self { future, rewrite, limits, body: None }
+        Self { limits, state: State::Waiting { future, rewrite } }
     }
 }
 
@@ -49,15 +56,19 @@ where
     type Output = Result<Response<ResponseBody>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if this.body.is_none() {
-            let response = ready!(this.future.poll(cx))?.map(ResponseBody::new);
-            let Some(rewrite) = this.rewrite.take() else { return Poll::Ready(Ok(response)) };
-            *this.body = Some(RewriteResponseBody::new(response, rewrite, *this.limits));
-        }
-        match this.body {
-            Some(body) => body.poll(cx).map(Ok),
-            None => Poll::Pending,
+        let mut this = self.project();
+        let body = match this.state.as_mut().project() {
+            StateProj::Waiting { future, rewrite } => {
+                let response = ready!(future.poll(cx))?.map(ResponseBody::new);
+                let Some(rewrite) = rewrite.take() else { return Poll::Ready(Ok(response)) };
+                RewriteResponseBody::new(response, rewrite, *this.limits)
+            }
+            StateProj::Changing { body } => return body.poll(cx).map(Ok),
+        };
+        this.state.set(State::Changing { body });
+        match this.state.project() {
+            StateProj::Changing { body } => body.poll(cx).map(Ok),
+            StateProj::Waiting { .. } => Poll::Pending,
         }
     }
 }

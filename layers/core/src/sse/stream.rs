@@ -103,11 +103,10 @@ impl EventStream {
 
     /// Sends on what the filter at `at` has let go.
     fn go_on(&mut self, at: usize) {
-        let after = &mut self.stages[at + 1..];
-        for step in self.let_go.queue.drain(..) {
-            self.standing |= route(after, &mut self.passed, step);
-        }
         self.client_has_all |= self.stages[at].done;
+        while let Some(step) = self.let_go.queue.pop_front() {
+            self.standing |= route(&mut self.stages[at + 1..], &mut self.passed, step);
+        }
     }
 
     /// The next event that has come through all filters, as it leaves.

@@ -11,6 +11,21 @@ const HIGHS: u64 = ONES << 7;
 /// How many words are looked at one by one.
 const WORDS: usize = 4;
 
+/// The end of the string whose opening quote is at `at`, if it is short, without escapes, and
+/// ASCII: what nearly all keys are.
+#[inline(always)]
+pub(super) fn short_string(text: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    for _ in 0..WORDS {
+        let word = word_at(text, at)?;
+        if let Some(offset) = first(quotes(word) | controls(word) | (word & HIGHS)) {
+            return (text[at + offset] == b'"').then_some(at + offset + 1);
+        }
+        at += 8;
+    }
+    None
+}
+
 /// The end of the string whose opening quote is at `at`.
 pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
@@ -36,21 +51,15 @@ pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
 /// The same, if the string is JSON in UTF-8.
 #[inline]
 pub(super) fn check_string(text: &[u8], at: usize) -> Option<usize> {
-    let start = at + 1;
-    let mut at = start;
-    for _ in 0..WORDS {
-        let Some(word) = word_at(text, at) else { break };
-        match first(quotes(word) | controls(word) | (word & HIGHS)) {
-            None => at += 8,
-            Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
-            Some(_) => break,
-        }
+    if let Some(end) = short_string(text, at) {
+        return Some(end);
     }
-    check_rest(text, start, at)
+    check_rest(text, at + 1)
 }
 
-/// The same for a string that begins at `start` and is plain ASCII up to `at`.
-fn check_rest(text: &[u8], start: usize, mut at: usize) -> Option<usize> {
+/// The same for any string; its text begins at `start`.
+fn check_rest(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
     let mut ascii = true;
     loop {
         let plain = plain(text, at);
