@@ -14,6 +14,7 @@
 //! ```
 
 mod array;
+mod names;
 mod object;
 pub(crate) mod scan;
 mod value;

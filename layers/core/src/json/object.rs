@@ -6,7 +6,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Array, SyntaxError, Value, scan,
+    Array, SyntaxError, Value,
+    names::{Found, Names, Tag},
+    scan,
     value::to_text,
     write::{Length, Rope, Sink},
 };
@@ -20,14 +22,15 @@ use super::{
 pub struct Object {
     source: Bytes,
     members: Vec<Member>,
-    /// One for each member: looking for a name goes through these alone.
-    tags: Vec<Tag>,
+    names: Names,
     changed: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Member {
     key: Key,
+    /// Whether there is an escape in the key.
+    escaped: bool,
     value: Value,
     /// Where the whole member stands in `source`, from separator to separator.
     place: Option<Range<usize>>,
@@ -51,34 +54,9 @@ impl Key {
     }
 }
 
-/// What tells most keys apart without looking at them: their length and their ends. 0 for a key
-/// with an escape, which may spell anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tag(u32);
-
-impl Tag {
-    const ESCAPED: Self = Self(0);
-
-    #[inline]
-    fn of(name: &[u8]) -> Self {
-        let end = |byte: Option<&u8>| u32::from(byte.copied().unwrap_or_default());
-        #[allow(clippy::cast_possible_truncation, reason = "keys of lengths far apart may have one tag")]
-        let length = name.len() as u16;
-        Self(1 << 31 | u32::from(length) << 16 | end(name.first()) << 8 | end(name.last()))
-    }
-}
-
-impl Tag {
-    /// Whether a key with this tag may be the name with the other.
-    #[inline]
-    fn may_be(self, name: Self) -> bool {
-        (self == name) | (self == Self::ESCAPED)
-    }
-}
-
 impl Member {
-    fn is(&self, source: &[u8], name: &str, tag: Tag) -> bool {
-        scan::key_is(self.key.text(source), tag == Tag::ESCAPED, name)
+    fn is(&self, source: &[u8], name: &str) -> bool {
+        scan::key_is(self.key.text(source), self.escaped, name)
     }
 }
 
@@ -125,19 +103,19 @@ impl Object {
         expected: usize,
     ) -> Option<(Self, usize)> {
         let mut members = Vec::with_capacity(expected);
-        let mut tags = Vec::with_capacity(expected);
+        let mut names = Names::with_capacity(expected);
         let end = scan::members::<CHECK>(text, open, |range| {
             let name = &text[range.key.start + 1..range.key.end - 1];
-            tags.push(if range.escaped { Tag::ESCAPED } else { Tag::of(name) });
+            names.push(if range.escaped { Tag::ESCAPED } else { Tag::of(name) });
             let value = text.slice(range.value);
             let value = match range.elements {
                 Some(elements) => Value::from(Array::of(value, elements)),
                 None => Value::from_text(value),
             };
-            members.push(Member { key: Key::Came(range.key), value, place: Some(range.whole) });
+            members.push(Member { key: Key::Came(range.key), escaped: range.escaped, value, place: Some(range.whole) });
             ControlFlow::Continue(())
         })?;
-        Some((Self { source: text.clone(), members, tags, changed: false }, end))
+        Some((Self { source: text.clone(), members, names, changed: false }, end))
     }
 
     /// How many members there are.
@@ -151,41 +129,29 @@ impl Object {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.position_before(self.members.len(), name)
+        self.find(name).map(|found| found.last)
     }
 
-    /// The last of the places before `end` where `name` is the key.
-    fn position_before(&self, mut end: usize, name: &str) -> Option<usize> {
-        let tag = Tag::of(name.as_bytes());
-        while let Some(at) = self.tags[..end].iter().rposition(|other| other.may_be(tag)) {
-            if self.members[at].is(&self.source, name, self.tags[at]) {
-                return Some(at);
-            }
-            end = at;
-        }
-        None
+    fn find(&self, name: &str) -> Option<Found> {
+        self.names.find(Tag::of(name.as_bytes()), |at| self.members[at].is(&self.source, name))
     }
 
     fn push(&mut self, name: &str, value: Value) {
         let key = Value::string(name).text();
         let escaped = key.len() != name.len() + 2;
-        self.tags.push(if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) });
-        self.members.push(Member { key: Key::Ours(key), value, place: None });
+        self.names.push(if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) });
+        self.members.push(Member { key: Key::Ours(key), escaped, value, place: None });
     }
 
-    /// Keeps the members of which `keep` says so; whether it is all of them.
-    fn retain_members(&mut self, mut keep: impl FnMut(&Bytes, usize, &Member, Tag) -> bool) -> bool {
+    /// Keeps the members of which `keep` says so.
+    fn retain_members(&mut self, keep: impl Fn(&Bytes, usize, &Member) -> bool) {
+        let (members, source) = (&self.members, &self.source);
+        self.names.retain(|at| keep(source, at, &members[at]));
         let mut at = 0;
-        let mut kept = Vec::with_capacity(self.tags.len());
         self.members.retain(|member| {
-            let tag = self.tags[at];
-            let keep = keep(&self.source, at, member, tag);
-            kept.extend(keep.then_some(tag));
             at += 1;
-            keep
+            keep(source, at - 1, member)
         });
-        self.tags = kept;
-        at == self.tags.len()
     }
 
     /// The member called `name`.
@@ -235,12 +201,12 @@ impl Object {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
         let value = value.into();
-        let Some(at) = self.position(name) else { return self.push(name, value) };
+        let Some(Found { last: at, repeated }) = self.find(name) else { return self.push(name, value) };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;
-        if self.position_before(at, name).is_some() {
-            self.retain_members(|source, index, member, tag| index >= at || !member.is(source, name, tag));
+        if repeated {
+            self.retain_members(|source, index, member| index >= at || !member.is(source, name));
         }
     }
 
@@ -249,16 +215,19 @@ impl Object {
         let at = self.position(name)?;
         self.changed = true;
         let removed = self.members[at].value.clone();
-        self.retain_members(|source, _, member, tag| !member.is(source, name, tag));
+        self.retain_members(|source, _, member| !member.is(source, name));
         Some(removed)
     }
 
     /// Keeps the members of which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
-        let all = self.retain_members(|source, _, member, _| {
-            keep(&scan::decode_string(member.key.text(source)).unwrap_or_default(), &member.value)
-        });
-        self.changed |= !all;
+        let source = &self.source[..];
+        let name = |member: &Member| scan::decode_string(member.key.text(source)).unwrap_or_default().into_owned();
+        let kept: Vec<_> = self.members.iter().map(|member| keep(&name(member), &member.value)).collect();
+        if kept.contains(&false) {
+            self.changed = true;
+            self.retain_members(|_, at, _| kept[at]);
+        }
     }
 
     /// The text of the object: what it was opened from, unless something has changed.

@@ -49,6 +49,26 @@ fn the_last_of_equal_keys_counts() {
 }
 
 #[test]
+fn members_are_found_among_many() {
+    let keys: Vec<_> = (0..300).map(|number| format!("{}{number}", "k".repeat(number % 7))).collect();
+    let members: Vec<_> = keys.iter().map(|key| format!("\"{key}\":\"{key}\"")).collect();
+    for count in [0, 1, 11, 12, 13, 40, 300] {
+        let mut object = object(&format!("{{{}}}", members[..count].join(",")));
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(object.get_str(key).as_deref(), (at < count).then_some(&**key), "{count}");
+        }
+        for key in keys[..count].iter().step_by(3) {
+            assert!(object.remove(key).is_some());
+        }
+        object.set("new", 1.to_string().as_str());
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(object.has(key), at < count && at % 3 != 0, "{count}");
+        }
+        assert!(object.has("new"));
+    }
+}
+
+#[test]
 fn what_is_no_object_is_refused() {
     for text in ["", "[1]", "null", "{", "{\"a\":}", "{\"a\":1,}", "{} x", "{\"a\":01}", "{\"a\":\"\n\"}", "{'a':1}"] {
         assert!(Object::parse(text.into()).is_err(), "{text}");

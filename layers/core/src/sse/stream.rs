@@ -217,8 +217,8 @@ impl EventStream {
             if stage.filter.poll_silence(cx, &mut self.let_go).is_ready() {
                 stage.done |= stage.filter.is_done();
                 result = Poll::Ready(());
+                self.go_on(at);
             }
-            self.go_on(at);
         }
         result
     }
