@@ -37,6 +37,11 @@ pub(crate) struct Remembered {
 }
 
 impl Asked {
+    /// Whether anything is to be read from the store, or to be kept in it.
+    pub(crate) fn concerns_store(&self) -> bool {
+        self.store || self.previous.is_some() || !self.references.is_empty()
+    }
+
     /// Reads the request; what this service does not do is refused.
     pub(crate) fn read(request: &Object) -> Result<Self, ApiError> {
         let unsupported = |name: &'static str, message: &'static str| {

@@ -28,14 +28,13 @@ impl Owner {
 
     /// Whoever sends this value of the `Authorization` header. The value itself is not kept.
     pub fn of_authorization(value: &[u8]) -> Self {
-        let digest = Sha256::digest(value);
-        let mut text = String::with_capacity(71);
-        text.push_str("sha256:");
-        for byte in digest {
-            text.extend(char::from_digit(u32::from(byte >> 4), 16));
-            text.extend(char::from_digit(u32::from(byte & 15), 16));
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = *b"sha256:................................................................";
+        for (pair, byte) in text[7..].chunks_exact_mut(2).zip(Sha256::digest(value)) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        Self(text.into())
+        Self(std::str::from_utf8(&text).unwrap_or_default().into())
     }
 
     /// Everybody without a credential.
