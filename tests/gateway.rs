@@ -234,3 +234,34 @@ async fn models_are_routed_to_their_upstreams_after_aliases() {
     assert_eq!((one.seen().len(), two.seen().len()), (0, 1));
     assert_eq!(two.seen()[0].request["model"], "second");
 }
+
+#[tokio::test]
+async fn every_upstream_is_asked_for_its_models() {
+    let (one, two) = (upstream(Model::obedient()).await, upstream(Model::obedient().named("second")).await);
+    let dir = TempDir::new();
+    let config = dir.0.join("config.toml");
+    // Nobody is at the third; `fourth` the second upstream does not know.
+    let text = format!(
+        "store = 'none'\n[upstream]\nurl = '{}'\n[upstreams.two]\nurl = '{}/v1'\nmodels = ['second', 'fourth']\n\
+         [upstreams.three]\nurl = 'http://127.0.0.1:9'\nmodels = ['third']\n",
+        one.url(),
+        two.url()
+    );
+    std::fs::write(&config, text).unwrap();
+    let gateway = Gateway::start(&["--config", config.to_str().unwrap()]);
+    let (status, list) = gateway.get("/v1/models").await;
+    assert_eq!(status, 200, "{list}");
+    let said = |id: &str| {
+        let mut cards = list["data"].as_array().unwrap().iter().filter(|card| card["id"] == id);
+        let card = cards.next().unwrap_or_else(|| panic!("{id} is missing: {list}"));
+        assert!(cards.next().is_none(), "{id} is there twice: {list}");
+        card["max_model_len"].clone()
+    };
+    let models =
+        [("demo", json!(131_072)), ("second", json!(131_072)), ("third", json!(null)), ("fourth", json!(null))];
+    for (id, window) in models {
+        assert_eq!(said(id), window, "{id}: {list}");
+    }
+    let second = list["models"].as_array().unwrap().iter().find(|entry| entry["slug"] == "second").unwrap();
+    assert_eq!(second["context_window"], 131_072);
+}

@@ -53,6 +53,10 @@ pub(super) struct ServeArgs {
     /// Environment variable that holds the key for the upstream.
     #[arg(long, env = "TOWER_RESPONSES_UPSTREAM_API_KEY_ENV", value_name = "VAR")]
     pub(super) upstream_api_key_env: Option<String>,
+    /// PEM file of the authorities that may have signed the upstream's certificate.
+    /// Default: those that the system trusts, or that SSL_CERT_FILE names.
+    #[arg(long, env = "TOWER_RESPONSES_UPSTREAM_CA_FILE", value_name = "FILE")]
+    pub(super) upstream_ca_file: Option<PathBuf>,
     /// Environment variable that holds a key which clients have to show; may be repeated.
     #[arg(long = "api-key-env", env = "TOWER_RESPONSES_API_KEY_ENV", value_name = "VAR", value_delimiter = ',')]
     pub(super) api_key_env: Vec<String>,

@@ -63,6 +63,8 @@ pub struct UpstreamSettings {
     pub fixes_off: Vec<String>,
     /// The models it serves, by the names it knows them by (only for further upstreams).
     pub models: Vec<String>,
+    /// PEM file of the authorities that may have signed its certificate. Default: the system's.
+    pub ca_file: Option<PathBuf>,
     /// HTTP/2 from the start, also without TLS.
     pub http2: bool,
     /// Seconds for a connection to be made; 0 is for ever. Default: 5.
@@ -166,6 +168,9 @@ impl Settings {
         over(&mut settings.upstream.url, &args.upstream);
         over(&mut settings.upstream.api_key_env, &args.upstream_api_key_env);
         over(&mut settings.upstream.profile, &args.profile);
+        if args.upstream_ca_file.is_some() {
+            settings.upstream.ca_file.clone_from(&args.upstream_ca_file);
+        }
         settings.heartbeat = args.heartbeat.or(settings.heartbeat);
         settings.limits.in_flight = args.max_in_flight.or(settings.limits.in_flight);
         settings.upstream.drop_authorization |= args.drop_authorization;

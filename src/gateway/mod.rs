@@ -8,6 +8,7 @@ mod config;
 mod exchange_log;
 mod in_flight;
 mod log_writer;
+mod model_lists;
 mod routes;
 mod server;
 mod service;

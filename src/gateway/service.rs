@@ -1,4 +1,4 @@
-use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, Either, FutureExt};
 use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_ENCODING};
@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::{
     ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, routes::Routes,
+    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
 };
 use crate::{
     ResponsesStack,
@@ -27,7 +27,7 @@ use crate::{
     response_store::{ResponseStore, ResponseStoreLayer},
     stack::SharedResponseBody,
     tool_normalize::{Policy, Strict, ToolNormalizeLayer, ToolPolicies},
-    upstream::{Upstream, UpstreamConfig},
+    upstream::{TrustedRoots, Upstream, UpstreamConfig},
     upstream_quirks::{Fix, Profile, UnknownProfile, UpstreamQuirksLayer},
     websocket::WebSocketLayer,
 };
@@ -182,6 +182,7 @@ fn upstream(settings: &UpstreamSettings) -> Result<Upstream, ConfigError> {
         first_byte_timeout: seconds(settings.first_byte_timeout, default.first_byte_timeout),
         idle_timeout: seconds(settings.idle_timeout, default.idle_timeout),
         http2: settings.http2,
+        roots: roots(settings.ca_file.as_deref())?,
         ..default
     };
     let upstream = Upstream::with_config(url, config);
@@ -200,22 +201,26 @@ fn upstream(settings: &UpstreamSettings) -> Result<Upstream, ConfigError> {
     }
 }
 
-fn further_upstreams(settings: &Settings) -> Result<HashMap<String, Upstream>, ConfigError> {
-    let mut by_model = HashMap::new();
-    for (name, further) in &settings.upstreams {
-        let upstream = upstream(further)?;
+/// The authorities of this file, or the system's.
+pub(super) fn roots(file: Option<&Path>) -> Result<TrustedRoots, ConfigError> {
+    let roots = file.map(TrustedRoots::from_pem_file).transpose();
+    Ok(roots.map_err(|error| ConfigError::new(error.to_string()))?.unwrap_or_default())
+}
+
+fn further_upstreams(settings: &Settings) -> Result<Vec<Further>, ConfigError> {
+    let mut served = HashSet::new();
+    let further = settings.upstreams.iter().map(|(name, further)| {
         if further.models.is_empty() {
             return Err(ConfigError::new(format!(
                 "the upstream '{name}' serves no models: set upstreams.{name}.models"
             )));
         }
-        for model in &further.models {
-            if by_model.insert(model.clone(), upstream.clone()).is_some() {
-                return Err(ConfigError::new(format!("two upstreams serve the model '{model}'")));
-            }
+        if let Some(model) = further.models.iter().find(|model| !served.insert(*model)) {
+            return Err(ConfigError::new(format!("two upstreams serve the model '{model}'")));
         }
-    }
-    Ok(by_model)
+        Ok(Further { upstream: upstream(further)?, models: further.models.clone() })
+    });
+    further.collect()
 }
 
 fn aliases(settings: &Settings) -> Aliases {
@@ -227,7 +232,7 @@ fn aliases(settings: &Settings) -> Aliases {
 }
 
 fn catalog(settings: &Settings) -> ModelCatalogLayer {
-    // The upstream that is asked for its models is the default one: the others' stand in by name.
+    // The models of further upstreams are listed by name even where those say nothing of them.
     let further = settings.upstreams.values().flat_map(|upstream| &upstream.models);
     let further = further.map(|name| (name, settings.models.get(name).cloned().unwrap_or_default()));
     let named = settings.models.iter().map(|(name, model)| (name, model.clone()));

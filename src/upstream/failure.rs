@@ -3,15 +3,17 @@ use std::{error::Error, io, time::Duration};
 use http::StatusCode;
 use tower_responses_core::ApiError;
 
+use super::roots::refusal;
+
 /// What a client hears of an upstream that gave no answer.
 pub(super) fn no_answer(error: &hyper_util::client::legacy::Error) -> ApiError {
     tracing::warn!(error = %chain(error), "the upstream gave no answer");
     if error.is_connect() {
-        let timed_out = sources(error).any(|source| {
-            source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-        });
-        let (status, message) = if timed_out {
+        let causes = || sources(error).filter_map(|source| source.downcast_ref::<io::Error>());
+        let (status, message) = if causes().any(|cause| cause.kind() == io::ErrorKind::TimedOut) {
             (StatusCode::GATEWAY_TIMEOUT, "the connection to the upstream could not be made in time")
+        } else if causes().any(|cause| matches!(refusal(cause), Some(rustls::Error::InvalidCertificate(_)))) {
+            (StatusCode::BAD_GATEWAY, "the upstream's certificate is not trusted here")
         } else {
             (StatusCode::BAD_GATEWAY, "the upstream could not be reached")
         };

@@ -21,10 +21,12 @@ mod connect;
 mod failure;
 mod headers;
 mod idle;
+mod roots;
 mod service;
 mod target;
 
 pub use self::{
+    roots::{BadRoots, TrustedRoots},
     service::{Upstream, UpstreamConfig, UpstreamFuture},
     target::{BadUrl, UpstreamUrl},
 };

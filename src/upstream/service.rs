@@ -22,7 +22,7 @@ use tower_responses_core::{BoxError, RequestBody, ResponseBody};
 use tower_service::Service;
 
 use super::{
-    UpstreamUrl,
+    TrustedRoots, UpstreamUrl,
     connect::RetryConnect,
     failure,
     headers::{Credential, prepare_request, remove_hop_by_hop},
@@ -44,6 +44,8 @@ pub struct UpstreamConfig {
     pub pool_idle_timeout: Duration,
     /// Speak HTTP/2 from the start, also without TLS.
     pub http2: bool,
+    /// Whose certificates an upstream with `https://` may show. Those that the system trusts.
+    pub roots: TrustedRoots,
 }
 
 impl Default for UpstreamConfig {
@@ -55,6 +57,7 @@ impl Default for UpstreamConfig {
             idle_timeout: Some(Duration::from_secs(300)),
             pool_idle_timeout: Duration::from_secs(4),
             http2: false,
+            roots: TrustedRoots::system(),
         }
     }
 }
@@ -86,7 +89,9 @@ impl Upstream {
         http.set_nodelay(true);
         http.set_connect_timeout(config.connect_timeout);
         http.set_keepalive(Some(Duration::from_secs(60)));
-        let https = hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http();
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(config.roots.client_config(url.is_tls()))
+            .https_or_http();
         let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

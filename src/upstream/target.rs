@@ -47,6 +47,10 @@ impl UpstreamUrl {
         Uri::from_parts(parts).unwrap_or_default()
     }
 
+    pub(super) fn is_tls(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     /// Host and port.
     pub fn authority(&self) -> &Authority {
         &self.authority

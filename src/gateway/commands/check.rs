@@ -5,7 +5,7 @@ mod probe;
 mod report;
 mod stream;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 
@@ -24,6 +24,9 @@ pub(in crate::gateway) struct CheckArgs {
     /// Environment variable that holds the key for the upstream.
     #[arg(long, env = "TOWER_RESPONSES_UPSTREAM_API_KEY_ENV", value_name = "VAR")]
     upstream_api_key_env: Option<String>,
+    /// PEM file of the authorities that may have signed the upstream's certificate.
+    #[arg(long, env = "TOWER_RESPONSES_UPSTREAM_CA_FILE", value_name = "FILE")]
+    upstream_ca_file: Option<PathBuf>,
     /// Seconds that each question may take.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -36,7 +39,8 @@ const EXIT_CODES: &str = "Exit code: 0 if the upstream is usable through the gat
     cannot make good, 2 if the upstream cannot be reached.";
 
 pub(in crate::gateway) async fn run(args: CheckArgs) -> Result<ExitCode, BoxError> {
-    let server = Server::new(&args.upstream, args.upstream_api_key_env.as_deref(), Duration::from_secs(args.timeout))?;
+    let (key, authorities) = (args.upstream_api_key_env.as_deref(), args.upstream_ca_file.as_deref());
+    let server = Server::new(&args.upstream, key, authorities, Duration::from_secs(args.timeout))?;
     let report = probe::all(&server, args.model).await?;
     say(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
     Ok(report.exit_code())

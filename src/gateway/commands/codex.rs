@@ -76,7 +76,7 @@ fn provider(name: &str) -> Result<String, String> {
 }
 
 pub(in crate::gateway) async fn run(args: CodexArgs) -> Result<ExitCode, BoxError> {
-    let server = Server::new(&args.gateway, args.api_key_env.as_deref(), Duration::from_secs(15))?;
+    let server = Server::new(&args.gateway, args.api_key_env.as_deref(), None, Duration::from_secs(15))?;
     let (catalog, model) = catalog(&server, args.model.as_deref()).await?;
     let home = Home {
         provider: args.provider,

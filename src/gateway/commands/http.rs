@@ -1,6 +1,9 @@
 //! A few requests to a server, each with a bound on time and size.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, header::CONTENT_TYPE};
@@ -10,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     BoxError, RequestBody, ResponseBody,
-    gateway::ConfigError,
+    gateway::{ConfigError, service::roots},
     json,
     upstream::{Upstream, UpstreamConfig},
 };
@@ -37,9 +40,20 @@ pub(super) struct Answer {
 }
 
 impl Server {
-    /// The server at `url`, which is shown the key that the variable holds.
-    pub(super) fn new(url: &str, key_variable: Option<&str>, timeout: Duration) -> Result<Self, BoxError> {
-        let config = UpstreamConfig { connect_retries: 0, first_byte_timeout: None, ..UpstreamConfig::default() };
+    /// The server at `url`, which is shown the key that the variable holds, and may have a
+    /// certificate of the authorities in a file.
+    pub(super) fn new(
+        url: &str,
+        key_variable: Option<&str>,
+        ca_file: Option<&Path>,
+        timeout: Duration,
+    ) -> Result<Self, BoxError> {
+        let config = UpstreamConfig {
+            connect_retries: 0,
+            first_byte_timeout: None,
+            roots: roots(ca_file)?,
+            ..UpstreamConfig::default()
+        };
         let mut upstream = Upstream::with_config(url.parse()?, config);
         if let Some(variable) = key_variable {
             let key = std::env::var(variable).unwrap_or_default();
