@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # All tests: style, lints, documentation, every crate together and alone, and the real programs.
 #
-# Real Codex needs node with npm, OpenAI's SDK python3 (both are installed in a cache folder), the
-# stores need redis-server and postgres. What is missing is skipped and named at the end; with CI
+# Real Codex needs node with npm, OpenAI's SDK and LiteLLM's proxy python3 (all are installed in a
+# cache folder), the stores need redis-server and postgres. What is missing is skipped and named at the end; with CI
 # set it is a failure. A real vLLM is used if tests/vllm/setup.sh was run, or if
 # TOWER_RESPONSES_VLLM=1.
 set -euo pipefail
@@ -64,6 +64,13 @@ else
   skip "tests with Python clients" "tests/python.sh could not install them"
 fi
 
+if LITELLM_BIN=$(tests/litellm/setup.sh); then
+  export LITELLM_BIN
+else
+  unset LITELLM_BIN
+  skip "LiteLLM's proxy" "tests/litellm/setup.sh could not install it"
+fi
+
 websockets_client() {
   cargo build --quiet -p tower-responses-websocket --example proxy
   "$OPENAI_PYTHON" layers/websocket/tests/python/client.py "${CARGO_TARGET_DIR:-target}/debug/examples/proxy"
@@ -74,8 +81,15 @@ step "lints" cargo clippy --workspace --all-targets --all-features --quiet -- -D
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 step "tests of all crates${CODEX_BIN:+, with real Codex}" workspace_tests
 [ -z "${OPENAI_PYTHON:-}" ] || step "WebSocket with a client in Python" websockets_client
+[ -z "${LITELLM_BIN:-}" ] || step "before LiteLLM's proxy: works, and not without us" \
+  cargo test --workspace --all-features --test litellm -- --ignored
 step "examples in the documentation" cargo test --workspace --all-features --doc --quiet
 step "each crate alone" each_alone
+if tests/public-api/run.sh --installed; then
+  step "public API as it is written down" tests/public-api/run.sh
+else
+  skip "public API" "it is read from the JSON of one version of rustdoc, which is not here"
+fi
 
 if [ -d examples/pingora ]; then
   have cmake || install cmake
