@@ -3,6 +3,7 @@
 mod close;
 mod items;
 mod kind;
+mod last_done;
 mod pulse;
 mod terminal;
 mod whitespace;
@@ -20,6 +21,7 @@ use tower_responses_core::{
 use self::{
     items::{Class, Items},
     kind::{Kind, PartEvents, Text},
+    last_done::LastDone,
     pulse::Pulse,
     whitespace::Blank,
 };
@@ -42,6 +44,7 @@ pub(crate) struct Stream {
     items: Items,
     cut: CutCalls,
     blank: Option<Blank>,
+    last_done: Option<Box<LastDone>>,
     /// How many items of the upstream's the client does not see.
     shift: i64,
     /// The terminal event has gone by.
@@ -79,6 +82,7 @@ impl Stream {
             items: Items::default(),
             cut: CutCalls::default(),
             blank: None,
+            last_done: None,
             shift: 0,
             ended: false,
             pulse: Pulse::new(beats, quirks.linger),
@@ -216,7 +220,7 @@ impl Stream {
             self.tally.count(Fix::MissingItemEvents);
         }
         let known = self.items.get(at);
-        let index = known.index;
+        let (index, class) = (known.index, known.class);
         if self.tally.on(Fix::ItemIds) && item.member_str("id").as_deref() != Some(&known.id) {
             let id = known.id.clone();
             shape::set_member(&mut item, "id", id.as_str());
@@ -225,7 +229,7 @@ impl Stream {
         shape::complete_item(&mut item, "completed", &mut self.tally);
         self.items.end(at, &item);
         replace_item(&mut event, item, index);
-        self.pass_item(event, next);
+        self.pass_done(event, class, index, next);
     }
 
     fn part_added(&mut self, events: PartEvents, mut event: Event, next: &mut Events) {
@@ -369,6 +373,9 @@ impl EventFilter for Stream {
         }
         self.pulse.feel();
         let kind = Kind::of(event.kind());
+        if self.last_done.is_some() && kind != Kind::Terminal {
+            self.release_done(next);
+        }
         let event = self.number(event, kind);
         if matches!(self.opened, Opened::Not)
             && !matches!(kind, Kind::Created | Kind::Progress | Kind::Other)
@@ -381,9 +388,13 @@ impl EventFilter for Stream {
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
+        if self.poll_done(cx, next).is_ready() {
+            return Poll::Ready(());
+        }
         if self.ended || self.pulse.poll_silence(cx).is_pending() {
             return Poll::Pending;
         }
+        self.release_done(next);
         if matches!(self.opened, Opened::Not) {
             self.open(next);
             return Poll::Ready(());
@@ -401,6 +412,7 @@ impl EventFilter for Stream {
 
     fn end(&mut self, end: StreamEnd, next: &mut Events) -> StreamEnd {
         if self.ended || !self.tally.on(Fix::MissingTerminal) {
+            self.release_done(next);
             return if self.ended { StreamEnd::Clean } else { end };
         }
         self.tally.count(Fix::MissingTerminal);
@@ -412,6 +424,7 @@ impl EventFilter for Stream {
             },
         };
         tracing::warn!(code = &*failure.code, "a stream of the upstream's ended without a terminal event");
+        self.release_done(next);
         self.drop_blank(next);
         self.fail(&failure, next);
         StreamEnd::Clean

@@ -14,6 +14,7 @@ use crate::{answer::complete_error, failure::Failure, fix::Fix, shape};
 impl Stream {
     pub(super) fn terminal(&mut self, mut event: Event, next: &mut Events) {
         let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) else {
+            self.release_done(next);
             if !self.tally.on(Fix::MissingTerminal) {
                 self.ended = true;
                 return self.pass(event, next);
@@ -23,11 +24,12 @@ impl Stream {
             return self.fail(&Failure::server("the upstream's stream ended without a response"), next);
         };
         let mut response = std::mem::take(response);
+        let status = Self::status(event.kind(), &response);
         self.settle_blank(None, next);
+        self.settle_done(status == "incomplete", next);
         if let Opened::Us(id) = &self.opened {
             response.set("id", id.as_str());
         }
-        let status = Self::status(event.kind(), &response);
         if self.tally.on(Fix::ItemStatus) && response.get_str("status").as_deref() != Some(status) {
             response.set("status", status);
             self.tally.count(Fix::ItemStatus);

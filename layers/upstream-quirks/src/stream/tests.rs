@@ -153,6 +153,83 @@ async fn an_event_moves_the_beat() {
     assert_eq!(begun.elapsed().as_secs(), 4);
 }
 
+/// The events of a message, as vLLM ends it, and what a stream makes of them.
+fn last_message(text: &str, rest: &[Json]) -> Vec<Json> {
+    let item = |status: &str, content: Json| json!({"type": "message", "id": "m", "role": "assistant", "status": status, "content": content});
+    let part = json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+    let about = json!({"item_id": "m", "output_index": 0, "content_index": 0});
+    let event = |kind: &str, more: Json| {
+        let mut event = about.clone();
+        event["type"] = json!(kind);
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let mut events = vec![
+        json!({"type": "response.created", "response": {"id": "r", "output": []}}),
+        event("response.output_item.added", json!({"item": item("in_progress", json!([]))})),
+        event(
+            "response.content_part.added",
+            json!({"part": {"type": "output_text", "text": "", "annotations": [], "logprobs": []}}),
+        ),
+        event("response.output_text.delta", json!({"delta": text, "logprobs": []})),
+        event("response.output_text.done", json!({"text": text, "logprobs": []})),
+        event("response.content_part.done", json!({"part": part})),
+        event("response.output_item.done", json!({"item": item("completed", json!([part]))})),
+    ];
+    events.extend_from_slice(rest);
+    for (number, event) in events.iter_mut().enumerate() {
+        event["sequence_number"] = json!(number);
+    }
+    events
+}
+
+async fn run(events: &[Json]) -> Vec<Json> {
+    let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let body = ResponseBody::new(ScriptedBody::new().data(text)).with_filter(Box::new(stream(&quirks())), 1 << 20);
+    parse_sse(&body_text(body).await)
+}
+
+/// The last item of a response that was cut says so already where it is done; no other does.
+#[tokio::test]
+async fn the_item_that_was_cut_says_so_when_it_is_done() {
+    let terminal = |status: &str| {
+        json!({"type": "response.completed", "response": {"id": "r", "status": status,
+        "output": [{"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}]}})
+    };
+    let call = json!({"type": "response.output_item.added", "output_index": 1,
+        "item": {"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": "", "status": "in_progress"}});
+    let status = async |events: &[Json]| {
+        let seen = run(events).await;
+        let numbers: Vec<_> = seen.iter().map(|event| event["sequence_number"].clone()).collect();
+        assert_eq!(numbers, (0..seen.len()).map(|number| json!(number)).collect::<Vec<_>>());
+        let done = seen.iter().position(|event| event["type"] == "response.output_item.done").unwrap();
+        assert_eq!(done, 6, "in its place");
+        seen[done]["item"]["status"].clone()
+    };
+    for text in ["Hello", " \n"] {
+        assert_eq!(status(&last_message(text, &[terminal("incomplete")])).await, "incomplete");
+        assert_eq!(status(&last_message(text, &[terminal("completed")])).await, "completed");
+    }
+    assert_eq!(status(&last_message("Hello", &[call, terminal("incomplete")])).await, "completed");
+    assert_eq!(status(&last_message("Hello", &[json!({"type": "response.completed"})])).await, "completed");
+}
+
+/// What is held for that waits for a moment, not for the model.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_item_does_not_wait_for_long() {
+    let text: String = last_message("Hello", &[]).iter().map(|event| format!("data: {event}\n\n")).collect();
+    let mut body =
+        ResponseBody::new(ScriptedBody::new().data(text).hang()).with_filter(Box::new(stream(&quirks())), 1 << 20);
+    let begun = Instant::now();
+    let mut seen = String::new();
+    while !seen.contains("output_item.done") {
+        let frame = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+        seen += std::str::from_utf8(&frame).unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::from_millis(100));
+    assert_eq!(parse_sse(&seen).last().unwrap()["item"]["status"], "completed");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_an_event_is_opened_by_the_first_beat() {
     let script = ScriptedBody::new().hang();

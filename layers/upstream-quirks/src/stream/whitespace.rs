@@ -1,6 +1,6 @@
 use tower_responses_core::sse::{Event, EventFilter, Events};
 
-use super::Stream;
+use super::{Stream, items::Item};
 use crate::fix::Fix;
 
 /// A message of which nothing but white space has come: its events are held until more comes, or
@@ -62,7 +62,19 @@ impl Stream {
             self.drop_blank(next);
             self.shift += 1;
         } else {
+            // At the end of a response the end of the message is in doubt.
+            let done = match &mut self.blank {
+                Some(blank) if next_is_call.is_none() => blank
+                    .events
+                    .pop_if(|event| event.kind() == "response.output_item.done")
+                    .map(|done| (done, blank.at)),
+                _ => None,
+            };
             self.release_blank(next);
+            if let Some((done, at)) = done {
+                let Item { class, index, .. } = *self.items.get(at);
+                self.pass_done(done, class, index, next);
+            }
         }
     }
 }

@@ -120,6 +120,7 @@ fn cut() -> Vec<Case> {
             assert_eq!(last["type"], "response.incomplete");
             assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
             assert_eq!(output(seen)[0]["status"], "incomplete");
+            assert_eq!(seen.of("response.output_item.done")[0]["item"]["status"], "incomplete");
         }),
         Case::new(Fix::IncompleteStatus, "vllm-cut-text", |seen| {
             assert_eq!(seen.json()["output"][0]["status"], "incomplete");

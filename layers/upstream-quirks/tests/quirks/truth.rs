@@ -55,6 +55,7 @@ fn check_items(events: &[Value], output: &Value) {
         assert_eq!(of("response.output_item.done").filter(|done| done["output_index"] == index).count(), 1, "{done}");
         assert_eq!(item["id"], output[index]["id"], "ids agree: {done} {output}");
         assert_eq!(item["type"], output[index]["type"]);
+        assert_eq!(item["status"], output[index]["status"], "statuses agree: {done} {output}");
         if let Some(arguments) = item["arguments"].as_str() {
             assert!(serde_json::from_str::<Value>(arguments).is_ok(), "a call that is done is whole: {item}");
         }
