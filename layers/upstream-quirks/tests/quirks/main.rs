@@ -1,11 +1,11 @@
 //! The layer between a real client and a real server, over real connections: each fixture with
-//! its fix on and off, what every answer has to be, time, and a soak.
+//! its fix on and off, what every answer has to be, and time.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod cases;
 mod requests;
+mod reuse;
 mod rig;
 mod sdk;
-mod soak;
 mod table;
 mod truth;

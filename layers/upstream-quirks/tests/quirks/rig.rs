@@ -1,6 +1,6 @@
 //! An upstream that answers with the raw bytes of a fixture, and a client in front of the layer.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -32,6 +32,16 @@ impl Reply {
         let path = format!("{}/tests/fixtures/{name}.http", env!("CARGO_MANIFEST_DIR"));
         Self { raw: std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}")), pause: None }
     }
+}
+
+/// The bytes of a fixture after which the connection goes on: chunked, if its length is not said.
+pub(crate) fn kept_alive(fixture: &str) -> Vec<u8> {
+    let raw = String::from_utf8(Reply::fixture(fixture).raw).unwrap().replace("connection: close\r\n", "");
+    let (head, body) = raw.split_once("\r\n\r\n").unwrap();
+    if head.contains("chunked") || head.contains("content-length") {
+        return raw.into_bytes();
+    }
+    format!("{head}\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes()
 }
 
 pub(crate) type Script = Arc<dyn Fn(&Value) -> Reply + Send + Sync>;
@@ -128,18 +138,37 @@ pub(crate) fn client() -> Client<HttpConnector, RequestBody> {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// Sends one request through the layer.
+/// Sends one request through the layer, with a client of its own.
 pub(crate) async fn exchange(layer: &UpstreamQuirksLayer, upstream: SocketAddr, body: &Value) -> Seen {
-    let client = client();
+    let begun = Instant::now();
+    see(ask(layer, client(), upstream, body).await, begun, PATIENCE).await
+}
+
+/// Sends one request through the layer. An upstream that cannot be spoken to is a 502, as the
+/// service inside of the layer has to make it.
+pub(crate) async fn ask(
+    layer: &UpstreamQuirksLayer,
+    client: Client<HttpConnector, RequestBody>,
+    upstream: SocketAddr,
+    body: &Value,
+) -> Response<ResponseBody> {
     let upstream = service_fn(move |mut request: Request<RequestBody>| {
         *request.uri_mut() = format!("http://{upstream}/v1/responses").parse().unwrap();
-        client.request(request)
+        let answer = client.request(request);
+        async move {
+            Ok::<_, Infallible>(answer.await.map_or_else(
+                |error| {
+                    let gone = Response::builder().status(StatusCode::BAD_GATEWAY);
+                    gone.body(ResponseBody::new(Full::from(error.to_string()))).unwrap()
+                },
+                |response| response.map(ResponseBody::new),
+            ))
+        }
     });
     let request = Request::post("/v1/responses").header("content-type", "application/json");
     let request = request.body(Full::from(body.to_string())).unwrap();
-    let begun = Instant::now();
-    let response = layer.layer(upstream).oneshot(request).await.expect("an answer");
-    see(response, begun, PATIENCE).await
+    let Ok(response) = layer.layer(upstream).oneshot(request).await;
+    response
 }
 
 /// Reads an answer to its end, for as long as the client has patience.
