@@ -1,4 +1,7 @@
 //! What upstreams say, and what clients are to see of it.
+//!
+//! A fixture whose name begins with `vllm-` is what a real vLLM 0.32.0 answered, byte for byte. The
+//! others are written by hand: what it cannot be made to say, and what other servers do.
 
 use std::time::Duration;
 
@@ -46,6 +49,10 @@ pub(crate) fn all() -> Vec<Case> {
         Case::new(Fix::JsonForStream, "vllm-text", |seen| {
             assert_eq!(seen.of("response.output_text.delta")[0]["delta"], "The quick brown fox.");
             assert_eq!(seen.last()["type"], "response.completed");
+        }),
+        Case::new(Fix::JsonForStream, "vllm-cut-text", |seen| {
+            assert_eq!(seen.last()["type"], "response.incomplete");
+            assert_eq!(output(seen)[0]["status"], "incomplete");
         }),
         Case::new(Fix::JsonForStream, "vllm-call", |seen| {
             assert_eq!(seen.of("response.function_call_arguments.done").len(), 1);
@@ -121,6 +128,17 @@ fn cut() -> Vec<Case> {
             assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
             assert_eq!(output(seen)[0]["status"], "incomplete");
             assert_eq!(seen.of("response.output_item.done")[0]["item"]["status"], "incomplete");
+        }),
+        Case::new(Fix::IncompleteStatus, "vllm-cut-message-stream", |seen| {
+            let done = seen.of("response.output_item.done");
+            let statuses: Vec<_> = done.iter().map(|done| done["item"]["status"].clone()).collect();
+            assert_eq!(statuses, ["completed", "incomplete"], "the reasoning before the message was not cut");
+            assert_eq!(seen.last()["type"], "response.incomplete");
+        }),
+        Case::new(Fix::IncompleteStatus, "vllm-cut-reasoning-stream", |seen| {
+            let done = &seen.of("response.output_item.done")[0]["item"];
+            assert_eq!((&done["type"], &done["status"]), (&json!("reasoning"), &json!("incomplete")));
+            assert_eq!(output(seen)[0]["status"], "incomplete");
         }),
         Case::new(Fix::IncompleteStatus, "vllm-cut-text", |seen| {
             assert_eq!(seen.json()["output"][0]["status"], "incomplete");
@@ -283,6 +301,12 @@ fn shapes() -> Vec<Case> {
             let call = &seen.of("response.output_item.done")[1];
             assert_eq!((&call["output_index"], &call["item"]["type"]), (&json!(1), &json!("function_call")));
             assert!(!seen.text.contains("msg_ws"));
+        }),
+        Case::new(Fix::WhitespaceMessage, "vllm-whitespace-message-stream", |seen| {
+            let done = seen.of("response.output_item.done");
+            let kinds: Vec<_> = done.iter().map(|done| done["item"]["type"].clone()).collect();
+            assert_eq!(kinds, ["reasoning", "function_call"]);
+            assert_eq!(output(seen).as_array().unwrap().len(), 2);
         }),
         Case::new(Fix::WhitespaceMessage, "whitespace-message-json", |seen| {
             assert_eq!(seen.json()["output"].as_array().unwrap().len(), 2);
