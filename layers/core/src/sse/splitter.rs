@@ -67,6 +67,11 @@ impl Lines {
                 self.at_line_start = false;
                 return None;
             };
+            if text[end..].starts_with(b"\n\n") {
+                // How nearly all events end.
+                let blank = self.at_line_start && end == at;
+                return Some(if blank { end + 1 } else { end + 2 });
+            }
             let blank = self.at_line_start && end == at;
             self.at_line_start = true;
             at = end + 1;
