@@ -2,15 +2,13 @@
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used)]
 
-mod servers;
-
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use servers::Postgres;
 use tower_responses_response_store::{ResponseStore, StoreOptions, open_with};
+use tower_responses_testing::servers::Postgres;
 
 /// One server for all tests, a schema for each.
 fn server() -> Option<&'static Postgres> {

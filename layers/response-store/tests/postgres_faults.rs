@@ -4,7 +4,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod common;
-mod servers;
 
 use std::{
     sync::Arc,
@@ -13,10 +12,10 @@ use std::{
 
 use common::Gateway;
 use serde_json::{Value, json};
-use servers::Postgres;
 use tower_responses_response_store::{
     PostgresOptions, PostgresStore, ResponseStore, ResponseStoreLayer, StoreErrorKind, open,
 };
+use tower_responses_testing::servers::Postgres;
 
 fn gateway(store: Arc<dyn ResponseStore>) -> Gateway {
     Gateway::with_layer(&ResponseStoreLayer::with_cache(store, 0, Duration::from_secs(60)))
@@ -176,7 +175,7 @@ async fn newer_tables_are_refused_and_what_expires_is_removed() {
 async fn tls_is_asked_for_and_the_certificate_is_checked() {
     let Some(server) = Postgres::start_with_tls() else { return };
     let url = format!("{}?sslmode=require", server.url());
-    let roots = server.certificate();
+    let roots = server.authority();
     let store = open(&format!("{url}&sslrootcert={}", roots.display())).await.unwrap();
     assert_eq!(gateway(store).create(json!({"input": "a"})).await["store"], true);
     let error = open(&url).await.unwrap_err();

@@ -2,14 +2,13 @@
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used)]
 
-mod servers;
-
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tower_responses_response_store::{ResponseStore, StoreOptions, open_with};
+use tower_responses_testing::servers;
 
 /// Keys of its own for each test.
 async fn open(url: &str, ttl: Duration) -> Arc<dyn ResponseStore> {

@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod common;
-mod servers;
 
 use std::{
     sync::Arc,
@@ -12,8 +11,8 @@ use std::{
 
 use common::Gateway;
 use serde_json::{Value, json};
-use servers::{Cluster, Redis};
 use tower_responses_response_store::{RedisOptions, RedisStore, ResponseStore, ResponseStoreLayer, open};
+use tower_responses_testing::servers::{Cluster, Redis};
 
 fn gateway(store: Arc<dyn ResponseStore>) -> Gateway {
     Gateway::with_layer(&ResponseStoreLayer::with_cache(store, 0, Duration::from_secs(60)))
@@ -91,8 +90,7 @@ async fn gateways_share_a_cluster_and_a_primary_may_fail() {
         }
         stored.push(last);
     }
-    // The first three were made primaries.
-    cluster.nodes[0].kill();
+    cluster.kill_a_primary(Duration::ZERO);
     let lost = lost(&gateways[0], &stored, Duration::from_secs(30)).await;
     assert_eq!(lost, 0, "each had reached a replica");
     let answer = gateways[1].create(json!({"input": "after"})).await;

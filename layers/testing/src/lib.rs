@@ -16,6 +16,7 @@
 mod events;
 mod long_request;
 mod scripted_body;
+pub mod servers;
 
 pub use self::{
     events::{parse_sse, sse},
