@@ -50,8 +50,8 @@ const KINDS: [&str; 8] =
 /// |---|---|---|
 /// | `memory` | `memory` | `MemoryStore` |
 /// | `sqlite:PATH` | `sqlite` | `SqliteStore`; `?synchronous=full` at the end waits for the disk |
-/// | `postgres://…` | `postgres` | `PostgresStore` |
-/// | `redis://…`, `redis-cluster://HOST:PORT,…` | `redis` | `RedisStore`; `?prefix=NAME&wait=REPLICAS` |
+/// | `postgres://…` | `postgres` | `PostgresStore`; `?sslmode=require&sslrootcert=PATH` with `tls` |
+/// | `redis://…`, `redis-cluster://HOST:PORT,…` | `redis` | `RedisStore`; `?prefix=NAME&wait=REPLICAS`; `rediss` for TLS, `?sslrootcert=PATH` |
 ///
 /// # Errors
 /// If the URL is of no known kind or of one that was not built in, and if the store cannot be

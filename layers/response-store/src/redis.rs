@@ -4,8 +4,11 @@ mod admin;
 mod connection;
 mod parse;
 mod scripts;
+mod tls;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use redis::FromRedisValue;
 
 use self::{connection::Connection, scripts::Scripts};
 use crate::{
@@ -37,6 +40,8 @@ pub struct RedisStore {
 #[derive(Debug)]
 struct Inner {
     connection: Connection,
+    /// Another one if replicas are waited for: what comes behind a `WAIT` waits as well.
+    writes: Connection,
     scripts: Scripts,
     options: RedisOptions,
 }
@@ -53,22 +58,26 @@ pub struct RedisOptions {
     pub timeout: Duration,
     /// How many replicas have to have a response before it counts as stored.
     pub wait_replicas: u32,
+    /// A PEM file with who may sign the servers' certificates, in place of Mozilla's roots.
+    pub roots: Option<PathBuf>,
 }
 
 impl Default for RedisOptions {
-    /// `tower-responses`, five seconds, no waiting for replicas.
+    /// `tower-responses`, five seconds, no waiting for replicas, Mozilla's roots.
     fn default() -> Self {
         Self {
             store: StoreOptions::default(),
             prefix: "tower-responses".to_owned(),
             timeout: Duration::from_secs(5),
             wait_replicas: 0,
+            roots: None,
         }
     }
 }
 
 impl RedisOptions {
-    /// Takes what stands behind the `?` of a URL: `prefix=NAME` and `wait=REPLICAS`.
+    /// Takes what stands behind the `?` of a URL: `prefix=NAME`, `wait=REPLICAS` and
+    /// `sslrootcert=PATH`.
     pub(crate) fn query(mut self, query: &str) -> Result<Self, StoreError> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
@@ -76,10 +85,13 @@ impl RedisOptions {
                 Some(("wait", count)) if count.parse::<u32>().is_ok() => {
                     self.wait_replicas = count.parse().unwrap_or_default();
                 }
+                Some(("sslrootcert", path)) => self.roots = Some(path.into()),
                 _ => {
                     return Err(StoreError::new(
                         StoreErrorKind::Configuration,
-                        format!("'{pair}' is no option of a Redis store: use prefix=NAME or wait=REPLICAS"),
+                        format!(
+                            "'{pair}' is no option of a Redis store: use prefix=NAME, wait=REPLICAS or sslrootcert=PATH"
+                        ),
                     ));
                 }
             }
@@ -97,12 +109,18 @@ impl RedisStore {
     /// `redis-cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]…`. To be called within a tokio
     /// runtime.
     ///
+    /// With the feature `tls`, `rediss://` and `rediss-cluster://` speak TLS, and check the
+    /// server's certificate against Mozilla's roots or [`RedisOptions::roots`].
+    ///
     /// # Errors
     /// If the URL is none or no server answers.
     pub async fn open(url: &str, options: RedisOptions) -> Result<Self, StoreError> {
-        let connect = Connection::open(url, options.timeout);
-        let connection = within(options.timeout, connect).await?;
-        Ok(Self { inner: Arc::new(Inner { connection, scripts: Scripts::default(), options }) })
+        let connection = within(options.timeout, Connection::open(url, &options)).await?;
+        let writes = match options.wait_replicas {
+            0 => connection.clone(),
+            _ => within(options.timeout, Connection::open(url, &options)).await?,
+        };
+        Ok(Self { inner: Arc::new(Inner { connection, writes, scripts: Scripts::default(), options }) })
     }
 
     fn run<T, F, W>(&self, work: W) -> StoreFuture<T>
@@ -114,6 +132,10 @@ impl RedisStore {
         let inner = self.inner.clone();
         Box::pin(async move { within(inner.options.timeout, work(inner.clone())).await })
     }
+}
+
+fn too_few_replicas(wanted: u32) -> StoreError {
+    StoreError::unavailable(format!("fewer than {wanted} replicas have the response"))
 }
 
 async fn within<T>(timeout: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -138,23 +160,25 @@ impl Inner {
         let mut meta = vec![b'0', u8::try_from(previous.len()).unwrap_or_default()];
         meta.extend_from_slice(&previous);
         record.shared.iter().for_each(|shared| meta.extend_from_slice(&shared.digest()));
+        let (key, wanted) = (self.key(record.id.conversation()), self.options.wait_replicas);
         // What goes on has its texts most of the time; they are sent only if that is not so.
         let mut with_texts = record.previous.is_none();
         loop {
-            let mut call = self.scripts.put.key(self.key(record.id.conversation()));
+            let mut call = self.scripts.put.key(&key);
             call.arg(record.owner.as_str()).arg(&record.id.own()[..]).arg(&previous[..]).arg(&meta[..]);
-            call.arg(&record.body[..]).arg(self.options.ttl_ms());
+            call.arg(&record.body[..]).arg(self.options.ttl_ms()).arg(wanted);
             for shared in record.shared.iter().filter(|_| with_texts) {
                 call.arg(&shared.digest()[..]).arg(&shared.text()[..]);
             }
-            match self.connection.script::<i64>(&call).await? {
+            match self.writes.script::<i64>(&call).await? {
                 1 => break,
                 -1 if !with_texts => with_texts = true,
+                -3 => return Err(too_few_replicas(wanted)),
                 _ => return Err(StoreError::previous_gone()),
             }
         }
         self.index(record).await?;
-        self.wait().await
+        self.wait(&key).await
     }
 
     async fn index(&self, record: &Record) -> Result<(), StoreError> {
@@ -166,17 +190,18 @@ impl Inner {
         self.connection.all(commands.collect()).await
     }
 
-    async fn wait(&self) -> Result<(), StoreError> {
+    /// Waits until enough replicas have what was written on this connection to the server of `key`.
+    async fn wait(&self, key: &str) -> Result<(), StoreError> {
         let wanted = self.options.wait_replicas;
         if wanted == 0 {
             return Ok(());
         }
-        let timeout = u64::try_from(self.options.timeout.as_millis() / 2).unwrap_or(1000);
+        let patience = u64::try_from(self.options.timeout.as_millis() / 10).unwrap_or(500);
         let mut wait = redis::cmd("WAIT");
-        wait.arg(wanted).arg(timeout);
-        let reached: i64 = self.connection.command(&wait).await?;
-        if reached < i64::from(wanted) {
-            return Err(StoreError::unavailable(format!("only {reached} of {wanted} replicas have the response")));
+        wait.arg(wanted).arg(patience.max(1));
+        let reached = self.writes.command_at(key, &wait).await?;
+        if i64::from_redis_value(reached).unwrap_or(0) < i64::from(wanted) {
+            return Err(too_few_replicas(wanted));
         }
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! One server or a Cluster.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use futures_util::future::try_join_all;
 use redis::{
-    Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value,
+    Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value,
     aio::{ConnectionManager, ConnectionManagerConfig},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
-    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
+    cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 
+use super::{RedisOptions, tls};
 use crate::{StoreError, StoreErrorKind};
 
 /// Many requests share a connection, which is made anew when it breaks.
@@ -24,22 +25,19 @@ pub(super) enum Connection {
 pub(super) type Node = Option<(String, u16)>;
 
 impl Connection {
-    pub(super) async fn open(url: &str, timeout: Duration) -> Result<Self, StoreError> {
-        let invalid =
-            |error: RedisError| StoreError::new(StoreErrorKind::Configuration, "the Redis URL").with_source(error);
-        let each = timeout / 2;
+    pub(super) async fn open(url: &str, options: &RedisOptions) -> Result<Self, StoreError> {
+        let (timeout, each) = (options.timeout, options.timeout / 2);
         if let Some(nodes) = nodes(url) {
             let client = ClusterClientBuilder::new(nodes)
                 .connection_timeout(each)
                 .response_timeout(timeout)
                 .retries(8)
                 .min_retry_wait(20)
-                .max_retry_wait(500)
-                .build()
-                .map_err(invalid)?;
+                .max_retry_wait(500);
+            let client = tls::with_roots(client, options.roots.as_deref())?.build().map_err(invalid)?;
             return Ok(Self::Cluster(client.get_async_connection().await?));
         }
-        let client = Client::open(url).map_err(invalid)?;
+        let client = tls::client(url, options.roots.as_deref())?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(each))
             .set_response_timeout(Some(timeout))
@@ -59,6 +57,17 @@ impl Connection {
         Ok(match self.clone() {
             Self::Single(mut connection) => command.query_async(&mut connection).await?,
             Self::Cluster(mut connection) => command.query_async(&mut connection).await?,
+        })
+    }
+
+    /// Sends a command that names no key to the server that has this one.
+    pub(super) async fn command_at(&self, key: &str, command: &Cmd) -> Result<Value, StoreError> {
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+        Ok(match self.clone() {
+            Self::Single(mut connection) => command.query_async(&mut connection).await?,
+            Self::Cluster(mut connection) => {
+                connection.route_command(command.clone(), RoutingInfo::SingleNode(route)).await?
+            }
         })
     }
 
@@ -94,6 +103,10 @@ impl Connection {
         };
         Ok(answer?)
     }
+}
+
+pub(super) fn invalid(error: RedisError) -> StoreError {
+    StoreError::new(StoreErrorKind::Configuration, "the Redis URL").with_source(error)
 }
 
 /// The URLs of the nodes that a URL of a Cluster names; `None` for one of a single server.

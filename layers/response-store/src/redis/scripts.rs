@@ -38,10 +38,15 @@ impl std::fmt::Debug for Scripts {
     }
 }
 
-/// 1: written; 0: what it continues has gone; -1: a shared text is not there; -2: not new.
-/// A call that is sent again because its answer was lost does no harm.
+/// 1: written; 0: what it continues has gone; -1: a shared text is not there; -2: not new; -3: too
+/// few replicas, which would be waited for in vain. A call that is sent again because its answer was lost does no harm.
 const PUT: &str = r"
 local key, owner, own, previous, meta = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local wanted = tonumber(ARGV[7])
+if wanted > 0 then
+  local replicas = string.match(redis.call('INFO', 'replication'), 'connected_slaves:(%d+)')
+  if tonumber(replicas or '0') < wanted then return -3 end
+end
 local has = redis.call('HGET', key, 'o')
 if has and has ~= owner then return 0 end
 if has and redis.call('HEXISTS', key, 'm' .. own) == 1 then return 1 end
@@ -51,7 +56,7 @@ elseif not has or redis.call('HEXISTS', key, 'm' .. previous) == 0 then
   return 0
 end
 local sent = {}
-for i = 7, #ARGV, 2 do sent[ARGV[i]] = ARGV[i + 1] end
+for i = 8, #ARGV, 2 do sent[ARGV[i]] = ARGV[i + 1] end
 for i = 3 + #previous, #meta, 16 do
   local digest = string.sub(meta, i, i + 15)
   if not sent[digest] and redis.call('HEXISTS', key, 'x' .. digest) == 0 then return -1 end
