@@ -57,7 +57,7 @@
 //! | store | for | what survives the end of the process | what survives a power cut |
 //! |---|---|---|---|
 //! | `MemoryStore` | tests, demos | nothing | nothing |
-//! | `SqliteStore` | one machine | all that a client has seen the end of | the file is whole; with `NORMAL` (the default) all but the last moments, with `FULL` everything |
+//! | `SqliteStore` | one machine | all that a client has seen the end of | the file is whole; with `NORMAL` (the default) all but about the last second, with `FULL` everything |
 //! | `PostgresStore` | many gateways | everything | with `synchronous_commit = on` (the server's default) everything |
 //! | `RedisStore` | many gateways without a database | everything | what the server's persistence and replication keep |
 //!

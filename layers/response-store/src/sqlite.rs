@@ -49,9 +49,9 @@ struct Threads {
 /// How much an SQLite store waits for the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Synchronous {
-    /// Commits do not wait for the disk. After a power cut the file is whole, and what was stored
-    /// in the last moments before it (at most some seconds, while the log is written back) can
-    /// be gone; a client gets the normal `previous_response_not_found` for it. The default.
+    /// Commits do not wait for the disk: the log is synced about once a second. After a power cut
+    /// the file is whole, and what was stored since the log was last synced can be gone; a client
+    /// gets the normal `previous_response_not_found` for it. The default.
     #[default]
     Normal,
     /// Commits wait until the disk has them, once for all that are waiting together. A power cut
@@ -103,7 +103,7 @@ impl SqliteStore {
         let ttl = options.store.ttl;
         let writer = Writer::start(schema::open(&path, options.synchronous)?)?;
         let readers = Readers::start(&path, options.readers.max(1))?;
-        let upkeep = Upkeep::start(&path, writer.handle(), ttl, options.upkeep)?;
+        let upkeep = Upkeep::start(&path, writer.handle(), options)?;
         Ok(Self { shared: Arc::new(Threads { _upkeep: upkeep, readers, writer }), ttl })
     }
 

@@ -1,7 +1,8 @@
-//! The thread that removes what has expired and writes the log back.
+//! The thread that removes what has expired, syncs the log and writes it back.
 
 use std::{
     fmt,
+    fs::File,
     path::{Path, PathBuf},
     sync::mpsc,
     thread::JoinHandle,
@@ -10,7 +11,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{read, remove, schema, writer::Handle};
+use super::{SqliteOptions, Synchronous, read, remove, schema, writer::Handle};
 use crate::{StoreError, time::horizon};
 
 /// Ends the thread when dropped.
@@ -21,6 +22,7 @@ pub(super) struct Upkeep {
 
 struct Work {
     connection: Connection,
+    synchronous: Synchronous,
     log: PathBuf,
     writer: Handle,
     ttl: Duration,
@@ -33,14 +35,19 @@ const CHECKPOINT_FROM: u64 = 4 << 20;
 /// From how many pages in the log on the writer is asked to let it begin anew.
 const RESTART_FROM: i64 = 4096;
 
+/// How often the log is synced where commits do not wait for that: how much a power cut can cost.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
 /// How often texts are looked for that nothing uses.
 const TEXTS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Upkeep {
-    pub(super) fn start(path: &Path, writer: Handle, ttl: Duration, every: Duration) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path, writer: Handle, options: &SqliteOptions) -> Result<Self, StoreError> {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        let work = Work { connection: schema::open_upkeep(path)?, log: log.into(), writer, ttl };
+        let (connection, synchronous) = (schema::open_upkeep(path)?, options.synchronous);
+        let (ttl, every) = (options.store.ttl, options.upkeep);
+        let work = Work { connection, synchronous, log: log.into(), writer, ttl };
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-upkeep".into())
@@ -54,9 +61,16 @@ impl Work {
     fn serve(&self, stopped: &mpsc::Receiver<()>, every: Duration) {
         let mut expired = Instant::now();
         let mut texts = Instant::now();
+        let mut synced = Instant::now();
+        let mut folder_synced = false;
         let tick = CHECKPOINT_EVERY.min(every);
         while stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
             self.report("the log could not be written back", self.checkpoint());
+            let since = synced.elapsed();
+            if self.synchronous == Synchronous::Normal && since >= SYNC_EVERY {
+                synced = Instant::now();
+                self.report("the log could not be synced", self.sync(since, &mut folder_synced));
+            }
             if expired.elapsed() >= every {
                 self.report("expired conversations could not be removed", self.expire(stopped));
                 expired = Instant::now();
@@ -83,6 +97,23 @@ impl Work {
         let pages = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages)?;
         if pages > RESTART_FROM {
             self.writer.restart_log();
+        }
+        Ok(())
+    }
+
+    /// Syncs the log if it was written since it was synced last. Nobody waits for it, and SQLite
+    /// has no locks on the log, which closing it here would end.
+    fn sync(&self, since: Duration, folder_synced: &mut bool) -> Result<(), StoreError> {
+        let Ok(written) = std::fs::metadata(&self.log).and_then(|log| log.modified()) else { return Ok(()) };
+        if written.elapsed().is_ok_and(|age| age > since + SYNC_EVERY) {
+            return Ok(());
+        }
+        let failed = |error| StoreError::unavailable("the disk").with_source(error);
+        File::open(&self.log).and_then(|log| log.sync_data()).map_err(failed)?;
+        // The name of the log as well: SQLite makes it with the first write.
+        if cfg!(unix) && !std::mem::replace(folder_synced, true) {
+            let folder = self.log.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
         Ok(())
     }
