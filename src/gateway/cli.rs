@@ -44,6 +44,10 @@ pub(super) struct ServeArgs {
     /// Default: SQLite in the platform's data directory.
     #[arg(long, env = "TOWER_RESPONSES_STORE", value_name = "URL")]
     pub(super) store: Option<String>,
+    /// Responses at once that are finished and kept after their clients have left; those beyond
+    /// are cancelled and not kept. Default: 0.
+    #[arg(long, env = "TOWER_RESPONSES_FINISH_ABANDONED", value_name = "N")]
+    pub(super) finish_abandoned: Option<usize>,
     /// Another name for a model; may be repeated. NAME may end with * to stand for all that begin so.
     #[arg(long = "alias", env = "TOWER_RESPONSES_ALIASES", value_name = "NAME=TARGET", value_delimiter = ',')]
     pub(super) aliases: Vec<String>,

@@ -122,6 +122,9 @@ pub struct RetentionSettings {
     pub days: Option<f64>,
     /// Bytes of hot conversations in memory. Default: 64 MiB.
     pub cache_bytes: Option<usize>,
+    /// How many responses at once are finished and kept after their clients have left. Default: 0,
+    /// which cancels them at the upstream and keeps nothing.
+    pub finish_abandoned: Option<usize>,
 }
 
 /// What is wrong with a configuration.
@@ -173,6 +176,7 @@ impl Settings {
         }
         settings.heartbeat = args.heartbeat.or(settings.heartbeat);
         settings.limits.in_flight = args.max_in_flight.or(settings.limits.in_flight);
+        settings.retention.finish_abandoned = args.finish_abandoned.or(settings.retention.finish_abandoned);
         settings.upstream.drop_authorization |= args.drop_authorization;
         if args.no_websocket {
             settings.websocket = Some(false);

@@ -24,7 +24,7 @@ use crate::{
     call_restore::CallRestoreLayer,
     model_alias::{Aliases, ModelAliasLayer},
     model_catalog::{self, ModelCatalogLayer},
-    response_store::{ResponseStore, ResponseStoreLayer},
+    response_store::{FinishLayer, ResponseStore, ResponseStoreLayer},
     stack::SharedResponseBody,
     tool_normalize::{Policy, Strict, ToolNormalizeLayer, ToolPolicies},
     upstream::{TrustedRoots, Upstream, UpstreamConfig},
@@ -80,9 +80,10 @@ pub fn build(
         },
         None => ResponseStoreLayer::disabled(),
     };
+    let finish = settings.retention.finish_abandoned.filter(|&n| n > 0).map(FinishLayer::new);
     let stack = ResponsesStack::new()
         .websocket(gateway.websocket)
-        .observe(ExchangeLogLayer { limits })
+        .observe((ExchangeLogLayer { limits }, option_layer(finish)))
         .store(store.limits(limits))
         .catalog(catalog(settings))
         .alias(ModelAliasLayer::new(aliases(settings)).limits(limits))

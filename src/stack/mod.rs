@@ -130,7 +130,8 @@ impl<O> ResponsesStack<O> {
     }
 
     /// What is to see each request once, over HTTP and over a WebSocket alike, in the shapes of
-    /// the client: a log, metrics, records.
+    /// the client: a log, metrics, records. Several are a tuple, the outermost first. The place of
+    /// the store's `FinishLayer` (feature `finish`) is here, innermost.
     #[must_use]
     pub fn observe<P>(self, layer: P) -> ResponsesStack<P> {
         ResponsesStack {

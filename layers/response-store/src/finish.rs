@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -23,7 +23,8 @@ use tower_service::Service;
 /// Without this layer a client that leaves cancels its upstream call, and nothing is kept. With
 /// it, outside of [`ResponseStoreLayer`](crate::ResponseStoreLayer), requests that make a
 /// response run in a task of their own, and what is left of a body is read by another. At most
-/// so many are read on at the same time; of the others nothing is kept, as without the layer.
+/// so many go on at the same time without their clients; of the others nothing is kept, as without
+/// the layer.
 ///
 /// Its services have to be called within a tokio runtime.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ pub struct FinishLayer {
 }
 
 impl FinishLayer {
-    /// Reads at most so many responses on whose clients have left.
+    /// Finishes at most so many responses at once whose clients have left.
     pub fn new(max_abandoned: usize) -> Self {
         Self { abandoned: Arc::new(Semaphore::new(max_abandoned.min(Semaphore::MAX_PERMITS))) }
     }
@@ -73,13 +74,41 @@ where
         if !create {
             return FinishFuture { state: State::Passing(Box::pin(future)) };
         }
-        let abandoned = self.abandoned.clone();
+        let place = Arc::new(Place { abandoned: self.abandoned.clone(), taken: Mutex::default() });
+        let of_body = place.clone();
         let task = tokio::spawn(async move {
             let response = future.await?;
             // Held by the task until somebody takes it, so that it is read on if nobody does.
-            Ok(response.map(|body| ResponseBody::new(Finishing { body: Some(body), abandoned, done: false })))
+            Ok(response.map(|body| ResponseBody::new(Finishing { body: Some(body), place: of_body, done: false })))
         });
-        FinishFuture { state: State::Running(task) }
+        FinishFuture { state: State::Running(task, place) }
+    }
+}
+
+/// A place among the responses without a client, once it is taken.
+#[derive(Debug)]
+struct Place {
+    abandoned: Arc<Semaphore>,
+    taken: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Place {
+    /// The place that was taken before, or one that is free.
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        if let Some(taken) = self.taken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Some(taken);
+        }
+        let permit = self.abandoned.clone().try_acquire_owned().ok();
+        let counter = match permit {
+            Some(_) => metrics::counter!("tower_responses_abandoned_finished_total"),
+            None => metrics::counter!("tower_responses_abandoned_dropped_total"),
+        };
+        counter.increment(1);
+        permit
+    }
+
+    fn put(&self, permit: OwnedSemaphorePermit) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
     }
 }
 
@@ -92,7 +121,7 @@ pub struct FinishFuture<F, E> {
 #[derive(Debug)]
 enum State<F, E> {
     Passing(Pin<Box<F>>),
-    Running(JoinHandle<Result<Response<ResponseBody>, E>>),
+    Running(JoinHandle<Result<Response<ResponseBody>, E>>, Arc<Place>),
 }
 
 impl<F, E> Future for FinishFuture<F, E>
@@ -104,7 +133,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().state {
             State::Passing(future) => future.as_mut().poll(cx),
-            State::Running(task) => match ready!(Pin::new(task).poll(cx)) {
+            State::Running(task, _) => match ready!(Pin::new(task).poll(cx)) {
                 Ok(response) => Poll::Ready(response),
                 Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
                 // The runtime is shutting down, and nobody waits for an answer any more.
@@ -114,10 +143,25 @@ where
     }
 }
 
+impl<F, E> Drop for FinishFuture<F, E> {
+    /// The client left before its response began.
+    fn drop(&mut self) {
+        let State::Running(task, place) = &self.state else { return };
+        if task.is_finished() {
+            return;
+        }
+        match place.take() {
+            // The task goes on, and so does the body that it ends with.
+            Some(permit) => place.put(permit),
+            None => task.abort(),
+        }
+    }
+}
+
 /// A body that is read to its end if it is dropped before.
 struct Finishing {
     body: Option<ResponseBody>,
-    abandoned: Arc<Semaphore>,
+    place: Arc<Place>,
     done: bool,
 }
 
@@ -144,11 +188,9 @@ impl Body for Finishing {
 impl Drop for Finishing {
     fn drop(&mut self) {
         let Some(body) = self.body.take().filter(|body| !self.done && !body.is_end_stream()) else { return };
-        let (Ok(runtime), Ok(permit)) = (Handle::try_current(), self.abandoned.clone().try_acquire_owned()) else {
-            metrics::counter!("tower_responses_abandoned_dropped_total").increment(1);
+        let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.place.take()) else {
             return;
         };
-        metrics::counter!("tower_responses_abandoned_finished_total").increment(1);
         runtime.spawn(read_on(body, permit));
     }
 }
