@@ -49,6 +49,12 @@ impl Gateway {
         assert!(status.expect("kill runs").success());
     }
 
+    /// Kills it, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is there");
+        self.child.wait().expect("a child");
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
         let until = std::time::Instant::now() + limit;
