@@ -1,6 +1,6 @@
 //! The upstream service: what it does when an upstream is late, silent, away, or hangs up.
 
-#![cfg(all(feature = "stack", feature = "upstream"))]
+#![cfg(all(feature = "stack", feature = "upstream", feature = "memory"))]
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -20,6 +20,7 @@ use tokio::{
 use tower::{Layer, ServiceExt};
 use tower_responses::{
     RequestBody, ResponseBody, ResponsesStack,
+    response_store::{MemoryStore, ResponseStoreLayer},
     upstream::{Upstream, UpstreamConfig},
     upstream_quirks::{Profile, UpstreamQuirksLayer},
 };
@@ -83,6 +84,83 @@ async fn a_stream_that_falls_silent_is_told_as_failed() {
     assert!(text.contains("response.failed") && text.contains("silent"), "{text}");
     assert!(!text.contains("response.completed"), "{text}");
     tokio::time::timeout(Duration::from_secs(1), server).await.expect("the connection is given up").unwrap();
+}
+
+/// An upstream that never stops talking.
+#[tokio::test]
+async fn an_answer_may_have_a_limit_as_a_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = UpstreamConfig { total_timeout: Some(Duration::from_millis(300)), ..UpstreamConfig::default() };
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), config);
+    let stack = ResponsesStack::new().quirks(UpstreamQuirksLayer::new(Profile::Vllm)).layer(upstream.clone());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut stream).await);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all(format!("{head}{CREATED}").as_bytes()).await.unwrap();
+        while stream.write_all(b": still here\n\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The next one does not even begin.
+        let (_stream, _) = listener.accept().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let text = text(stack.oneshot(request()).await.unwrap()).await;
+    assert!(text.contains("response.failed") && text.contains("not done within 0.3 seconds"), "{text}");
+    let response = upstream.oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 504);
+    server.abort();
+    assert_eq!(UpstreamConfig::default().total_timeout, None, "a stream may take its time");
+}
+
+/// vLLM closes a connection that is idle for 5 seconds: a request that is sent then is lost.
+#[tokio::test]
+async fn an_idle_connection_is_closed_before_the_upstream_does_it() {
+    assert!(UpstreamConfig::default().pool_idle_timeout < Duration::from_secs(5));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = UpstreamConfig { pool_idle_timeout: Duration::from_millis(100), ..UpstreamConfig::default() };
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), config);
+    let server = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(read_request(&mut stream).await);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+            assert_eq!(stream.read(&mut [0; 64]).await.unwrap_or(0), 0, "the client hangs up first");
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(text(upstream.clone().oneshot(request()).await.unwrap()).await, "{}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    tokio::time::timeout(Duration::from_secs(5), server).await.expect("both are closed").unwrap();
+}
+
+/// What broke off is stored as that, and a call that was cut is none.
+#[tokio::test]
+async fn a_stream_that_is_cut_is_not_stored_as_complete() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), UpstreamConfig::default());
+    let stack = ResponsesStack::new()
+        .store(ResponseStoreLayer::new(Arc::new(MemoryStore::default())))
+        .quirks(UpstreamQuirksLayer::new(Profile::Vllm))
+        .layer(upstream);
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        let added = r#"{"type":"response.output_item.added","sequence_number":1,"output_index":0,"item":{"type":"function_call","id":"fc","call_id":"c","name":"f","arguments":""}}"#;
+        let delta = r#"{"type":"response.function_call_arguments.delta","sequence_number":2,"output_index":0,"item_id":"fc","delta":"{\"cmd\":\"rm"}"#;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        let cut = format!("{head}{CREATED}data: {added}\n\ndata: {delta}\n\n");
+        stream.write_all(cut.as_bytes()).await.unwrap();
+    });
+    let events = text(stack.clone().oneshot(request()).await.unwrap()).await;
+    server.await.unwrap();
+    assert!(events.contains("response.failed") && !events.contains("output_item.done"), "{events}");
+    let id = events.split(r#""id":""#).find_map(|part| part.split('"').next().filter(|id| id.starts_with("resp_")));
+    let get = Request::get(format!("/v1/responses/{}", id.unwrap())).body(RequestBody::empty()).unwrap();
+    let stored = text(stack.oneshot(get).await.unwrap()).await;
+    assert!(stored.contains(r#""status":"failed""#) && stored.contains(r#""status":"incomplete""#), "{stored}");
+    assert!(!stored.contains("completed\""), "{stored}");
 }
 
 #[tokio::test]

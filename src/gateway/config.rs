@@ -73,6 +73,8 @@ pub struct UpstreamSettings {
     pub first_byte_timeout: Option<f64>,
     /// Seconds between two pieces of an answer; 0 is for ever. Default: 300.
     pub idle_timeout: Option<f64>,
+    /// Seconds for an answer to its end, of a stream too; 0 is for ever, and the default.
+    pub total_timeout: Option<f64>,
 }
 
 /// A key that clients may show.

@@ -182,6 +182,7 @@ fn upstream(settings: &UpstreamSettings) -> Result<Upstream, ConfigError> {
         connect_timeout: seconds(settings.connect_timeout, default.connect_timeout),
         first_byte_timeout: seconds(settings.first_byte_timeout, default.first_byte_timeout),
         idle_timeout: seconds(settings.idle_timeout, default.idle_timeout),
+        total_timeout: seconds(settings.total_timeout, default.total_timeout),
         http2: settings.http2,
         roots: roots(settings.ca_file.as_deref())?,
         ..default

@@ -20,10 +20,10 @@
 mod connect;
 mod failure;
 mod headers;
-mod idle;
 mod roots;
 mod service;
 mod target;
+mod timed_body;
 
 pub use self::{
     roots::{BadRoots, TrustedRoots},

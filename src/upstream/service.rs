@@ -17,7 +17,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tower_responses_core::{BoxError, RequestBody, ResponseBody};
 use tower_service::Service;
 
@@ -26,7 +26,7 @@ use super::{
     connect::RetryConnect,
     failure,
     headers::{Credential, prepare_request, remove_hop_by_hop},
-    idle::IdleTimeout,
+    timed_body::{Limits, TimedBody},
 };
 
 /// How an upstream is asked. Every time may be switched off with `None`.
@@ -40,6 +40,8 @@ pub struct UpstreamConfig {
     pub first_byte_timeout: Option<Duration>,
     /// Between two pieces of an answer. 5 minutes.
     pub idle_timeout: Option<Duration>,
+    /// For an answer to its end, of a stream too. None.
+    pub total_timeout: Option<Duration>,
     /// How long a connection that nobody uses is kept. 4 seconds: vLLM closes its own after 5.
     pub pool_idle_timeout: Duration,
     /// Speak HTTP/2 from the start, also without TLS.
@@ -55,6 +57,7 @@ impl Default for UpstreamConfig {
             connect_retries: 2,
             first_byte_timeout: Some(Duration::from_secs(600)),
             idle_timeout: Some(Duration::from_secs(300)),
+            total_timeout: None,
             pool_idle_timeout: Duration::from_secs(4),
             http2: false,
             roots: TrustedRoots::system(),
@@ -151,11 +154,13 @@ where
         prepare_request(&mut head.headers, &self.credential);
         // What our own transport put there means nothing further in.
         head.extensions = http::Extensions::new();
+        let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = self.config;
+        let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
         UpstreamFuture {
             answer: self.client.request(Request::from_parts(head, RequestBody::new(body))),
-            sleep: self.config.first_byte_timeout.map(tokio::time::sleep),
-            first_byte_timeout: self.config.first_byte_timeout.unwrap_or_default(),
-            idle_timeout: self.config.idle_timeout,
+            sleep: first_byte_timeout.map(tokio::time::sleep),
+            first_byte_timeout: first_byte_timeout.unwrap_or_default(),
+            limits: Limits { idle: idle_timeout, total: total_timeout.map(|limit| (limit, Instant::now() + limit)) },
         }
     }
 }
@@ -179,7 +184,7 @@ pin_project! {
         #[pin]
         sleep: Option<Sleep>,
         first_byte_timeout: Duration,
-        idle_timeout: Option<Duration>,
+        limits: Limits,
     }
 }
 
@@ -190,7 +195,7 @@ impl Future for UpstreamFuture {
         let this = self.project();
         if let Poll::Ready(answer) = this.answer.poll(cx) {
             return Poll::Ready(Ok(match answer {
-                Ok(response) => received(response, *this.idle_timeout),
+                Ok(response) => received(response, *this.limits),
                 Err(error) => failure::no_answer(&error).into_response(),
             }));
         }
@@ -203,13 +208,13 @@ impl Future for UpstreamFuture {
     }
 }
 
-fn received(mut response: Response<Incoming>, idle_timeout: Option<Duration>) -> Response<ResponseBody> {
+fn received(mut response: Response<Incoming>, limits: Limits) -> Response<ResponseBody> {
     remove_hop_by_hop(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
-    response.map(|body| match idle_timeout {
-        Some(timeout) => ResponseBody::new(IdleTimeout::new(body, timeout)),
-        None => ResponseBody::new(body),
-    })
+    if limits.is_empty() {
+        return response.map(ResponseBody::new);
+    }
+    response.map(|body| ResponseBody::new(TimedBody::new(body, limits)))
 }
 
 impl fmt::Debug for UpstreamFuture {

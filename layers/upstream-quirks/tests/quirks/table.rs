@@ -148,6 +148,21 @@ async fn what_is_right_is_not_touched() {
     }
 }
 
+/// The text of an error is kept, but not without end, and not cut in the middle of a character.
+#[tokio::test]
+async fn the_text_of_an_error_is_bounded() {
+    let page = format!("<h1>€{}</h1>", "€".repeat(20_000));
+    let raw = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\n\r\n{page}", page.len());
+    let reply = Reply { raw: raw.into_bytes(), pause: None };
+    let address = upstream(Arc::new(move |_| reply.clone())).await;
+    let seen = exchange(&UpstreamQuirksLayer::new(Profile::Vllm), address, &json!({"stream": true})).await;
+    truth::check(&seen);
+    let message = seen.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(seen.status, 503);
+    assert!((4_000..=4_096).contains(&message.len()), "{} bytes", message.len());
+    assert!(page.starts_with(&message));
+}
+
 /// A fix is counted once for each request that needed it, and not for one that did not.
 #[tokio::test]
 async fn fixes_are_counted() {
