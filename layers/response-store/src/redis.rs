@@ -56,7 +56,9 @@ pub struct RedisOptions {
     pub prefix: String,
     /// How long one operation may take.
     pub timeout: Duration,
-    /// How many replicas have to have a response before it counts as stored.
+    /// How many replicas have to have a response before it counts as stored. Where there are
+    /// fewer nothing is stored, which is known at once; one that hangs is waited for a tenth of
+    /// [`timeout`](Self::timeout).
     pub wait_replicas: u32,
     /// A PEM file with who may sign the servers' certificates, in place of Mozilla's roots.
     pub roots: Option<PathBuf>,

@@ -96,3 +96,40 @@ async fn gateways_share_a_cluster_and_a_primary_may_fail() {
     let answer = gateways[1].create(json!({"input": "after"})).await;
     assert_eq!(answer["status"], "completed");
 }
+
+/// Removes or overwrites what the server has of a conversation: `b` the body of its first response,
+/// `m` what is known of that, `x` the texts that are kept once.
+fn damage(url: &str, kind: u8, with: Option<&str>) {
+    let mut server = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*:c:*").query(&mut server).unwrap();
+    let [key] = &keys[..] else { panic!("one conversation") };
+    let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::cmd("HGETALL").arg(key).query(&mut server).unwrap();
+    let (first, _) = fields.iter().find(|(name, value)| name[0] == b'm' && value[1] == 0).unwrap();
+    let damaged: Vec<_> = fields.iter().map(|(name, _)| name).filter(|name| name[0] == kind).collect();
+    let damaged = damaged.into_iter().filter(|name| kind == b'x' || name[1..] == first[1..]);
+    let mut count = 0;
+    for name in damaged {
+        let mut command = redis::cmd(if with.is_some() { "HSET" } else { "HDEL" });
+        command.arg(key).arg(name).arg(with).query::<i64>(&mut server).unwrap();
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[tokio::test]
+async fn damage_is_said_and_never_shortens_a_history() {
+    let Some(server) = Redis::start() else { return };
+    for (kind, with) in [(b'b', None), (b'b', Some("x")), (b'm', None), (b'x', None), (b'x', Some("x"))] {
+        let gateway = gateway(open(&server.url()).await.unwrap());
+        let first = gateway.create(json!({"input": "a"})).await;
+        let (_, second) = next(&gateway, &first).await;
+        damage(&server.url(), kind, with);
+        let asked = gateway.times_asked();
+        let (status, answer) = next(&gateway, &second).await;
+        let kind = char::from(kind);
+        assert_eq!((status, &answer["error"]["code"]), (500, &json!("stored_response_corrupt")), "{kind} {with:?}");
+        assert_eq!(gateway.times_asked(), asked, "{kind} {with:?}");
+        let mut server = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        redis::cmd("FLUSHALL").query::<()>(&mut server).unwrap();
+    }
+}
