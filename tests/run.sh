@@ -2,9 +2,9 @@
 # All tests: style, lints, documentation, every crate together and alone, and the real programs.
 #
 # Real Codex needs node with npm, OpenAI's SDK and LiteLLM's proxy python3 (all are installed in a
-# cache folder), the stores need redis-server and postgres. What is missing is skipped and named at the end; with CI
-# set it is a failure. A real vLLM is used if tests/vllm/setup.sh was run, or if
-# TOWER_RESPONSES_VLLM=1.
+# cache folder), the stores need redis-server, postgres and openssl. What is missing is skipped and
+# named at the end; with CI set it is a failure. A real vLLM is used if tests/vllm/setup.sh was run,
+# or if TOWER_RESPONSES_VLLM=1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/steps.sh
@@ -46,7 +46,7 @@ install() {
 
 have redis-server || install redis-server
 have postgres || install postgresql
-for server in redis-server postgres; do
+for server in redis-server postgres openssl; do
   have "$server" || skip "tests with $server" "it is not installed"
 done
 

@@ -81,7 +81,7 @@ where
             // Held by the task until somebody takes it, so that it is read on if nobody does.
             Ok(response.map(|body| ResponseBody::new(Finishing { body: Some(body), place: of_body, done: false })))
         });
-        FinishFuture { state: State::Running(task, place) }
+        FinishFuture { state: State::Running(Running { task, place }) }
     }
 }
 
@@ -121,7 +121,27 @@ pub struct FinishFuture<F, E> {
 #[derive(Debug)]
 enum State<F, E> {
     Passing(Pin<Box<F>>),
-    Running(JoinHandle<Result<Response<ResponseBody>, E>>, Arc<Place>),
+    Running(Running<E>),
+}
+
+/// A response that has not begun. The task outlives this only if there is a place for it.
+#[derive(Debug)]
+struct Running<E> {
+    task: JoinHandle<Result<Response<ResponseBody>, E>>,
+    place: Arc<Place>,
+}
+
+impl<E> Drop for Running<E> {
+    fn drop(&mut self) {
+        if self.task.is_finished() {
+            return;
+        }
+        match self.place.take() {
+            // Kept for the body that the task ends with.
+            Some(permit) => self.place.put(permit),
+            None => self.task.abort(),
+        }
+    }
 }
 
 impl<F, E> Future for FinishFuture<F, E>
@@ -133,27 +153,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().state {
             State::Passing(future) => future.as_mut().poll(cx),
-            State::Running(task, _) => match ready!(Pin::new(task).poll(cx)) {
+            State::Running(running) => match ready!(Pin::new(&mut running.task).poll(cx)) {
                 Ok(response) => Poll::Ready(response),
                 Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
                 // The runtime is shutting down, and nobody waits for an answer any more.
                 Err(_) => Poll::Pending,
             },
-        }
-    }
-}
-
-impl<F, E> Drop for FinishFuture<F, E> {
-    /// The client left before its response began.
-    fn drop(&mut self) {
-        let State::Running(task, place) = &self.state else { return };
-        if task.is_finished() {
-            return;
-        }
-        match place.take() {
-            // The task goes on, and so does the body that it ends with.
-            Some(permit) => place.put(permit),
-            None => task.abort(),
         }
     }
 }
@@ -188,9 +193,7 @@ impl Body for Finishing {
 impl Drop for Finishing {
     fn drop(&mut self) {
         let Some(body) = self.body.take().filter(|body| !self.done && !body.is_end_stream()) else { return };
-        let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.place.take()) else {
-            return;
-        };
+        let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.place.take()) else { return };
         runtime.spawn(read_on(body, permit));
     }
 }
