@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use crate::{
     client::{Seen, Turn, get},
     gateway_with,
-    kills::responses_in,
+    kills::exported,
     support::{Gateway, TempDir, send},
     upstream::{Upstream, held_after},
 };
@@ -24,7 +24,7 @@ async fn nothing_is_kept_unless_told_so() {
     within_ten_seconds(async || upstream.left() == 2, "the upstream is told to stop").await;
     upstream.release();
     assert_eq!(get(&gateway.url, &left.id).await.0, 404);
-    assert_eq!(responses_in(&store), 1);
+    assert_eq!(exported(&store).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,7 +32,8 @@ async fn what_is_finished_can_be_read_and_continued() {
     let (upstream, folder) = (Upstream::start().await, TempDir::new());
     let store = format!("sqlite:{}", folder.0.join("s.db").display());
     let gateway = gateway_with(&upstream, &store, &["--finish-abandoned", "2"], &[]);
-    let first = Turn::after(None).ask(&gateway.url).await.answered();
+    // Read to its very end: who leaves right after the last event has left, too.
+    let first = Turn::after(None).object().ask(&gateway.url).await.answered();
     let left = leave_in_the_middle(&upstream, &gateway, &first).await;
     leave_before_it_begins(&upstream, &gateway, &first).await;
     let two = async || counted(&gateway, "abandoned_finished").await == 2;
@@ -45,7 +46,7 @@ async fn what_is_finished_can_be_read_and_continued() {
     assert_eq!(get(&gateway.url, &left.id).await.0, 404, "it is not there before it is finished");
 
     upstream.release();
-    within_ten_seconds(async || responses_in(&store) == 3, "two are finished and kept").await;
+    within_ten_seconds(async || exported(&store).len() == 3, "two are finished and kept").await;
     assert_eq!(get(&gateway.url, &left.id).await.1["status"], "completed");
     assert!(Turn::after(Some(&left)).ask(&gateway.url).await.answered().stored);
     assert_eq!(get(&gateway.url, &beyond.id).await.0, 404);
