@@ -4,17 +4,27 @@
 
 mod support;
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use tower_responses::demo::{Item, Model, Turn, Upstream};
+use tower_responses_testing::{body_json, sse};
 
 use support::{Gateway, TempDir, send};
 
@@ -264,4 +274,61 @@ async fn every_upstream_is_asked_for_its_models() {
     }
     let second = list["models"].as_array().unwrap().iter().find(|entry| entry["slug"] == "second").unwrap();
     assert_eq!(second["context_window"], 131_072);
+}
+
+/// An upstream that speaks nothing but HTTP/2; says how many connections it took.
+async fn http2_upstream() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let answer = service_fn(async |request: Request<Incoming>| {
+        assert_eq!(request.version(), Version::HTTP_2);
+        let asked = body_json(request.into_body()).await;
+        let response = |status: &str, output: serde_json::Value| json!({"id": "resp_1", "object": "response", "model": asked["model"], "status": status, "output": output});
+        let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": asked["input"].to_string(), "annotations": []}]});
+        let done = response("completed", json!([item]));
+        let events = [
+            json!({"type": "response.created", "response": response("in_progress", json!([])), "sequence_number": 0}),
+            json!({"type": "response.completed", "response": done, "sequence_number": 1}),
+        ];
+        let (kind, body) = match asked["stream"].as_bool() {
+            Some(true) => ("text/event-stream", sse(&events)),
+            _ => ("application/json", done.to_string()),
+        };
+        Response::builder().header("content-type", kind).body(Full::<Bytes>::from(body))
+    });
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer);
+            tokio::spawn(connection);
+        }
+    });
+    (url, connections)
+}
+
+#[tokio::test]
+async fn an_http2_upstream_is_asked_over_one_connection() {
+    let (url, connections) = http2_upstream().await;
+    let dir = TempDir::new();
+    let config = dir.0.join("config.toml");
+    std::fs::write(&config, format!("store = \"memory\"\n[upstream]\nurl = \"{url}\"\nhttp2 = true\n")).unwrap();
+    let gateway = Gateway::start(&["--config", config.to_str().unwrap()]);
+    let ask = async |number: usize| {
+        let (said, stream) = (format!("number {number}."), number % 2 == 0);
+        let body = json!({"model": "m", "input": said, "stream": stream, "tools": [{"type": "custom", "name": "run"}]});
+        let request = Request::post(format!("{}/v1/responses", gateway.url)).header("content-type", "application/json");
+        let response = send(request.body(Full::from(body.to_string())).unwrap()).await;
+        assert_eq!(response.status(), 200);
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&text).unwrap();
+        assert!(text.contains(&said), "its own answer: {text}");
+        assert_eq!(text.contains("response.completed"), stream, "{text}");
+    };
+    ask(0).await;
+    futures_util::future::join_all((1..40).map(ask)).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
