@@ -1,6 +1,9 @@
 use serde_json::{Value as Json, json};
 
-use crate::spec::{custom, function, merged, namespace, normalize, search, searched};
+use crate::{
+    NamespaceDescriptions, Normalizer,
+    spec::{custom, function, merged, namespace, normalize, search, searched, with},
+};
 
 fn translated(item: &Json) -> Json {
     normalize(&json!({"input": [item], "tools": [function("plain"), search()]})).input().remove(0)
@@ -57,6 +60,21 @@ fn what_a_search_found_is_told_by_the_names_that_can_be_called() {
     for nothing in [json!([]), json!(null), json!([{"type": "web_search"}])] {
         let item = json!({"type": "tool_search_output", "call_id": "c1", "execution": "client", "tools": nothing});
         assert_eq!(translated(&item)["output"], "No tools were found.");
+    }
+}
+
+#[test]
+fn what_a_search_found_is_told_without_the_description_of_its_namespace() {
+    let about = |tool: Json, text: &str| merged(tool, json!({"description": text}));
+    let members = [about(function("read"), "Reads."), about(function("write"), "Writes, and is long.")];
+    let [call, output] = searched("c1", &[about(namespace("fs", &members), "Of files."), about(function("x"), "X.")]);
+    let request = json!({"input": [call, output], "tools": [search()]});
+    for descriptions in
+        [NamespaceDescriptions::EachMember, NamespaceDescriptions::FirstMember, NamespaceDescriptions::Omit]
+    {
+        let upstream = with(&Normalizer::new().namespace_descriptions(descriptions), &request);
+        let told = upstream.input()[1]["output"].as_str().unwrap().to_owned();
+        assert!(told.ends_with("\n- fs__read: Reads.\n- fs__write: Writes, and is long.\n- x: X."), "{told}");
     }
 }
 
