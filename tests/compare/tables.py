@@ -75,6 +75,8 @@ def state_text(runs):
 
 
 def footprints_summary(footprints):
+    if not footprints:
+        return []
     rows = []
     for label, how in (('binary', lambda it: number(it['binary_mb']) + ' MB'),
                        ('cold start', lambda it: Value(it['start_ms']).text(' ms')),
