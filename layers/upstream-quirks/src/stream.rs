@@ -1,6 +1,7 @@
 //! What is made of the events of one stream.
 
 mod close;
+mod content;
 mod items;
 mod kind;
 mod last_done;
@@ -18,13 +19,7 @@ use tower_responses_core::{
     sse::{CutCalls, Event, EventFilter, Events, StreamEnd},
 };
 
-use self::{
-    items::{Class, Items},
-    kind::{Kind, PartEvents, Text},
-    last_done::LastDone,
-    pulse::Pulse,
-    whitespace::Blank,
-};
+use self::{items::Items, kind::Kind, last_done::LastDone, pulse::Pulse, whitespace::Blank};
 use crate::{
     Profile, Quirks,
     failure::Failure,
@@ -185,120 +180,6 @@ impl Stream {
         self.pass(event, next);
     }
 
-    fn item_added(&mut self, mut event: Event, next: &mut Events) {
-        let Some(mut item) = event.member("item").filter(Value::is_object) else { return self.pass(event, next) };
-        self.settle_blank(Some(shape::is_call(&item)), next);
-        let index = self.index_of(&event).unwrap_or_else(|| self.next_index());
-        let id = self.identify(&mut item);
-        shape::complete_item(&mut item, "in_progress", &mut self.tally);
-        let at = self.items.add(index, id, &item);
-        replace_item(&mut event, item, index);
-        if self.tally.on(Fix::WhitespaceMessage) && self.items.get(at).class == Class::Message {
-            self.blank = Some(Blank::new(at));
-        }
-        self.pass_item(event, next);
-    }
-
-    fn item_done(&mut self, mut event: Event, next: &mut Events) {
-        let Some(mut item) = event.member("item").filter(Value::is_object) else { return self.pass(event, next) };
-        let index = self.index_of(&event);
-        let known = match index {
-            Some(index) => self.items.position(index),
-            None => self.items.single_open(),
-        };
-        let at = match known {
-            Some(at) => at,
-            None if self.tally.on(Fix::MissingItemEvents) => {
-                self.settle_blank(Some(shape::is_call(&item)), next);
-                self.identify(&mut item);
-                let index = self.index_of(&event).unwrap_or_else(|| self.next_index());
-                self.tell_item(&item, index, next)
-            }
-            None => return self.pass_item(event, next),
-        };
-        if self.tally.on(Fix::MissingItemEvents) && self.close_parts(at, next) {
-            self.tally.count(Fix::MissingItemEvents);
-        }
-        let known = self.items.get(at);
-        let (index, class) = (known.index, known.class);
-        if self.tally.on(Fix::ItemIds) && item.member_str("id").as_deref() != Some(&known.id) {
-            let id = known.id.clone();
-            shape::set_member(&mut item, "id", id.as_str());
-            self.tally.count(Fix::ItemIds);
-        }
-        shape::complete_item(&mut item, "completed", &mut self.tally);
-        self.items.end(at, &item);
-        replace_item(&mut event, item, index);
-        self.pass_done(event, class, index, next);
-    }
-
-    fn part_added(&mut self, events: PartEvents, mut event: Event, next: &mut Events) {
-        let text = event.member("part").and_then(|part| Text::of_part(&part.member_str("type")?));
-        let Some(text) = text.filter(|text| text.events() == events) else { return self.pass(event, next) };
-        let Some(at) = self.item_of(&event, Class::with(text), next) else { return self.pass(event, next) };
-        self.items.get(at).open_part(text);
-        self.align(&mut event, at, Some(events));
-        self.complete_part_of(&mut event);
-        self.pass(event, next);
-    }
-
-    fn part_done(&mut self, events: PartEvents, mut event: Event, next: &mut Events) {
-        if let Some(at) = self.located(&event) {
-            if self.tally.on(Fix::MissingItemEvents) && self.close_text(at, next) {
-                self.tally.count(Fix::MissingItemEvents);
-            }
-            if let Some(part) = self.items.get(at).last_part() {
-                part.done = true;
-            }
-            self.align(&mut event, at, Some(events));
-        }
-        self.complete_part_of(&mut event);
-        self.pass(event, next);
-    }
-
-    fn text_done(&mut self, text: Text, mut event: Event, next: &mut Events) {
-        if let Some(at) = self.located(&event) {
-            if text != Text::Arguments
-                && let Some(part) = self.items.get(at).last_part()
-            {
-                part.text_done = true;
-            }
-            self.align(&mut event, at, (text != Text::Arguments).then(|| text.events()));
-            self.complete_logprobs(text, &mut event);
-        }
-        self.pass(event, next);
-    }
-
-    fn delta(&mut self, text: Text, mut event: Event, next: &mut Events) {
-        let single = self.items.single_open().filter(|at| self.items.get(*at).class == Class::with(text));
-        let at = match single.or_else(|| self.item_of(&event, Class::with(text), next)) {
-            Some(at) => at,
-            // It belongs to a call that was not added: that is told whole when it is done.
-            None if self.tally.on(Fix::MissingItemEvents) => {
-                self.tally.count(Fix::MissingItemEvents);
-                return Self::discard(&event, next);
-            }
-            None => return self.pass(event, next),
-        };
-        let Some(piece) = event.member("delta").map(|piece| piece.text()) else { return self.pass(event, next) };
-        if text != Text::Arguments {
-            let part = self.items.get(at).last_part();
-            if part.is_none_or(|part| part.text != text || part.done) {
-                self.open_part(at, text, next);
-            }
-        }
-        self.items.append(at, &piece);
-        if self.blank.as_ref().is_some_and(|blank| blank.is_full() || !items::is_blank_string(&piece)) {
-            self.release_blank(next);
-        }
-        if self.items.get(at).repair() != Some(false) {
-            let part = (text != Text::Arguments).then(|| text.events());
-            let changed = self.align(&mut event, at, part) | self.complete_logprobs(text, &mut event);
-            self.items.get(at).set_repair(changed);
-        }
-        self.pass(event, next);
-    }
-
     fn error(&mut self, mut event: Event, next: &mut Events) {
         let data = event.data().clone();
         let failure = Failure::of_event(event.object_mut(), &data, self.profile, &mut self.tally);
@@ -445,17 +326,4 @@ fn lifecycle(kind: &str, response: Object) -> Event {
     event.set("type", kind);
     event.set("response", response);
     Event::new(event)
-}
-
-/// Puts the item and its index into the event, where they differ.
-fn replace_item(event: &mut Event, item: Value, index: i64) {
-    let same_item = event.member("item").is_some_and(|before| before == item);
-    let same_index = event.member("output_index").and_then(|index| index.as_i64()) == Some(index);
-    let Some(object) = (!same_item || !same_index).then(|| event.object_mut()).flatten() else { return };
-    if !same_item {
-        object.set("item", item);
-    }
-    if !same_index {
-        object.set("output_index", shape::number(index));
-    }
 }

@@ -7,9 +7,10 @@ use tower_responses_core::{
 
 use super::{
     Stream,
+    content::replace_item,
     items::{Class, ItemState},
     kind::{PartEvents, Text},
-    lifecycle, replace_item,
+    lifecycle,
 };
 use crate::{
     failure::Failure,
