@@ -318,7 +318,7 @@ async fn an_http2_upstream_is_asked_over_one_connection() {
     std::fs::write(&config, format!("store = \"memory\"\n[upstream]\nurl = \"{url}\"\nhttp2 = true\n")).unwrap();
     let gateway = Gateway::start(&["--config", config.to_str().unwrap()]);
     let ask = async |number: usize| {
-        let (said, stream) = (format!("number {number}."), number % 2 == 0);
+        let (said, stream) = (format!("number {number}."), number.is_multiple_of(2));
         let body = json!({"model": "m", "input": said, "stream": stream, "tools": [{"type": "custom", "name": "run"}]});
         let request = Request::post(format!("{}/v1/responses", gateway.url)).header("content-type", "application/json");
         let response = send(request.body(Full::from(body.to_string())).unwrap()).await;
