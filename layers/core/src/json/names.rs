@@ -40,6 +40,9 @@ pub(super) struct Found {
 /// Up to so many tags are looked through one by one.
 const FEW: usize = 12;
 
+/// So are more than these: keys that somebody has chosen to have one tag would make the table slow.
+const MANY: usize = 256;
+
 const FREE: u16 = u16::MAX;
 
 impl Names {
@@ -52,6 +55,9 @@ impl Names {
         self.tags.push(tag);
         if self.tags.len() <= FEW {
             return;
+        }
+        if self.tags.len() > MANY {
+            return self.slots.clear();
         }
         if self.slots.len() < self.tags.len() * 2 {
             self.grow();
@@ -68,8 +74,8 @@ impl Names {
     }
 
     fn enter(&mut self, at: usize) {
-        // What is too far out for the table is not in it: `find` knows.
-        let Ok(place) = u16::try_from(at) else { return };
+        #[allow(clippy::cast_possible_truncation, reason = "below MANY")]
+        let place = at as u16;
         let mut slot = self.slot(self.tags[at]);
         while self.slots[slot] != FREE {
             slot = (slot + 1) & (self.slots.len() - 1);
@@ -86,7 +92,7 @@ impl Names {
     /// The places of a name. `is` says whether the name at a place is the one.
     #[inline]
     pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
-        if self.slots.is_empty() || self.escaped || self.tags.len() >= usize::from(FREE) {
+        if self.slots.is_empty() || self.escaped {
             return self.search(tag, is);
         }
         let mut found: Option<Found> = None;

@@ -68,6 +68,18 @@ fn members_are_found_among_many() {
     }
 }
 
+/// In a table of all of them each would be compared with all before it.
+#[test]
+fn keys_that_are_chosen_to_be_alike_cost_no_more_than_others() {
+    let members: Vec<_> = (0..60_000).map(|number| format!("\"a{number:06}a\":{number}")).collect();
+    let text = format!("{{{}}}", members.join(","));
+    let start = std::time::Instant::now();
+    let object = object(&text);
+    assert_eq!(object.get("a059999a").and_then(Value::as_i64), Some(59_999));
+    assert!(object.get("a060000a").is_none());
+    assert!(start.elapsed() < std::time::Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
 #[test]
 fn what_is_no_object_is_refused() {
     for text in ["", "[1]", "null", "{", "{\"a\":}", "{\"a\":1,}", "{} x", "{\"a\":01}", "{\"a\":\"\n\"}", "{'a':1}"] {
