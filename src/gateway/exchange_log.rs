@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, request, response};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -20,25 +20,38 @@ use tower_responses_core::{
 };
 use tower_service::Service;
 
+use super::{
+    figures::{Figures, Outcome},
+    service::REQUEST_ID,
+};
 use crate::tool_normalize::DROPPED_TOOLS;
 
 /// One line in the log for each request, and the figures of it. Neither content nor secrets.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct ExchangeLogLayer {
-    pub(super) limits: Limits,
+    limits: Limits,
+    figures: Arc<Figures>,
+}
+
+impl ExchangeLogLayer {
+    /// To be made once the recorder of metrics is there.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, figures: Arc::default() }
+    }
 }
 
 impl<S> Layer<S> for ExchangeLogLayer {
     type Service = ExchangeLog<S>;
 
     fn layer(&self, inner: S) -> ExchangeLog<S> {
-        ExchangeLog { inner: Rewrite::new(inner, ReadFacts).with_limits(self.limits) }
+        ExchangeLog { inner: Rewrite::new(inner, ReadFacts).with_limits(self.limits), figures: self.figures.clone() }
     }
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct ExchangeLog<S> {
     inner: Rewrite<S, ReadFacts>,
+    figures: Arc<Figures>,
 }
 
 /// What is said of a request once all who hold it have let go: the future, then the stream.
@@ -47,40 +60,33 @@ struct Line {
     started: Instant,
     method: Method,
     path: String,
-    request_id: Option<String>,
+    request_id: Option<HeaderValue>,
     facts: Mutex<Facts>,
+    figures: Arc<Figures>,
 }
 
 #[derive(Debug, Default)]
-struct Facts {
+pub(super) struct Facts {
     status: Option<StatusCode>,
     model: Option<String>,
     tools: usize,
     dropped: usize,
-    input_tokens: Option<i64>,
-    output_tokens: Option<i64>,
-    first_event: Option<Duration>,
+    pub(super) input_tokens: Option<i64>,
+    pub(super) output_tokens: Option<i64>,
+    pub(super) first_event: Option<Duration>,
     outcome: Option<Outcome>,
-    stream: bool,
-}
-
-/// How a stream ended, if it did before the client left.
-#[derive(Debug, Clone, Copy)]
-enum Outcome {
-    Completed,
-    Incomplete,
-    Failed,
+    pub(super) stream: bool,
 }
 
 impl Line {
-    fn new<B>(request: &Request<B>) -> Self {
-        let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    fn new<B>(request: &Request<B>, figures: Arc<Figures>) -> Self {
         Self {
             started: Instant::now(),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            request_id: id.map(ToOwned::to_owned),
+            request_id: request.headers().get(REQUEST_ID).cloned(),
             facts: Mutex::default(),
+            figures,
         }
     }
 
@@ -94,18 +100,17 @@ impl Drop for Line {
         let facts = std::mem::take(self.facts.get_mut().unwrap_or_else(PoisonError::into_inner));
         let took = self.started.elapsed();
         let outcome = match (facts.status, facts.stream, facts.outcome) {
-            (None, ..) | (_, true, None) => "client left",
-            (_, _, Some(Outcome::Failed)) => "failed",
-            (_, _, Some(Outcome::Incomplete)) => "incomplete",
-            (Some(status), ..) if !status.is_success() => "error",
-            _ => "completed",
+            (None, ..) | (_, true, None) => Outcome::ClientLeft,
+            (_, _, Some(outcome @ (Outcome::Failed | Outcome::Incomplete))) => outcome,
+            (Some(status), ..) if !status.is_success() => Outcome::Error,
+            _ => Outcome::Completed,
         };
         let status = facts.status.map_or(499, |status| status.as_u16());
         tracing::info!(
             method = %self.method,
             path = self.path,
             status,
-            outcome,
+            outcome = outcome.name(),
             model = facts.model,
             tools = facts.tools,
             tools_dropped = facts.dropped,
@@ -113,32 +118,15 @@ impl Drop for Line {
             output_tokens = facts.output_tokens,
             first_event_ms = facts.first_event.map(millis),
             ms = millis(took),
-            request_id = self.request_id,
+            request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
             "request"
         );
-        metrics::counter!("tower_responses_requests_total", "status" => status_class(status), "outcome" => outcome)
-            .increment(1);
-        metrics::histogram!("tower_responses_request_seconds").record(took);
-        if let Some(first) = facts.first_event {
-            metrics::histogram!("tower_responses_first_event_seconds").record(first);
-        }
-        if facts.stream {
-            metrics::gauge!("tower_responses_open_streams").decrement(1);
-        }
-        for (name, tokens) in [("input", facts.input_tokens), ("output", facts.output_tokens)] {
-            if let Some(tokens) = tokens.and_then(|tokens| u64::try_from(tokens).ok()) {
-                metrics::counter!("tower_responses_tokens_total", "kind" => name).increment(tokens);
-            }
-        }
+        self.figures.count(status, outcome, took, &facts);
     }
 }
 
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e5).round() / 100.0
-}
-
-fn status_class(status: u16) -> &'static str {
-    ["1xx", "2xx", "3xx", "4xx", "5xx"].get(usize::from(status / 100).wrapping_sub(1)).copied().unwrap_or("other")
 }
 
 #[derive(Debug, Clone)]
@@ -176,7 +164,7 @@ impl FollowResponse {
 }
 
 impl EventFilter for FollowResponse {
-    fn passes_by(&self, event: &Event) -> bool {
+    fn passes_by(&mut self, event: &Event) -> bool {
         event.is_delta()
     }
 
@@ -210,7 +198,7 @@ impl RewriteResponse for FollowResponse {
         let kind = head.headers.get(http::header::CONTENT_TYPE).map(|kind| kind.as_bytes());
         facts.stream = kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"));
         if facts.stream {
-            metrics::gauge!("tower_responses_open_streams").increment(1);
+            self.line.figures.stream_opened();
         }
     }
 
@@ -243,7 +231,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let line = Arc::new(Line::new(&request));
+        let line = Arc::new(Line::new(&request, self.figures.clone()));
         request.extensions_mut().insert(line.clone());
         ExchangeFuture { future: self.inner.call(request), line: Some(line) }
     }

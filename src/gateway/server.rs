@@ -1,11 +1,11 @@
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -13,6 +13,8 @@ use tokio::{
 };
 use tower_responses_core::ResponseBody;
 use tower_service::Service;
+
+use super::connection_service::ConnectionService;
 
 /// Accepts connections and serves them, HTTP/1.1 and HTTP/2 without TLS alike.
 #[derive(Debug)]
@@ -93,12 +95,13 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = TowerToHyperService::new(service);
+    let service = ConnectionService::new(service);
     let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
+    // Not an async block, which would hold the connection twice.
+    tokio::spawn(connection.map(|ended| {
+        if let Err(error) = ended {
             tracing::debug!(error, "a connection ended with an error");
         }
-    });
+    }));
 }

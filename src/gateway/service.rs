@@ -43,7 +43,7 @@ pub struct Gateway {
     pub websocket: WebSocketLayer,
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The whole gateway as one service.
 ///
@@ -83,7 +83,7 @@ pub fn build(
     let finish = settings.retention.finish_abandoned.filter(|&n| n > 0).map(FinishLayer::new);
     let stack = ResponsesStack::new()
         .websocket(gateway.websocket)
-        .observe((ExchangeLogLayer { limits }, option_layer(finish)))
+        .observe((ExchangeLogLayer::new(limits), option_layer(finish)))
         .store(store.limits(limits))
         .catalog(catalog(settings))
         .alias(ModelAliasLayer::new(aliases(settings)).limits(limits))
@@ -299,9 +299,7 @@ struct RandomId;
 
 impl MakeRequestId for RandomId {
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).ok()?;
-        let text = format!("req_{:032x}", u128::from_be_bytes(bytes));
+        let text = format!("req_{:032x}", rand::random::<u128>());
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok().map(RequestId::new)
     }
 }

@@ -3,6 +3,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -73,6 +74,12 @@ type HttpsClient = Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBo
 /// the upstream cannot be reached or gives up, 504 where it is too slow.
 #[derive(Clone)]
 pub struct Upstream {
+    /// One reference: a service is cloned for every request.
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
     url: UpstreamUrl,
     client: HttpsClient,
     credential: Credential,
@@ -101,7 +108,7 @@ impl Upstream {
             .pool_idle_timeout(config.pool_idle_timeout)
             .http2_only(config.http2)
             .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
-        Self { url, client, credential: Credential::default(), config }
+        Self { shared: Arc::new(Shared { url, client, credential: Credential::default(), config }) }
     }
 
     /// The upstream gets this key as a bearer token, and never the client's credential.
@@ -111,25 +118,25 @@ impl Upstream {
     pub fn with_key(mut self, key: &str) -> Result<Self, InvalidHeaderValue> {
         let mut value = HeaderValue::from_str(&format!("Bearer {key}"))?;
         value.set_sensitive(true);
-        self.credential = Credential::Ours(value);
+        Arc::make_mut(&mut self.shared).credential = Credential::Ours(value);
         Ok(self)
     }
 
     /// The upstream gets no credential, the client's neither.
     #[must_use]
     pub fn without_credential(mut self) -> Self {
-        self.credential = Credential::None;
+        Arc::make_mut(&mut self.shared).credential = Credential::None;
         self
     }
 
     /// Whether the upstream is shown a key of ours.
     pub fn has_key(&self) -> bool {
-        matches!(self.credential, Credential::Ours(_))
+        matches!(self.shared.credential, Credential::Ours(_))
     }
 
     /// Where the upstream is.
     pub fn url(&self) -> &UpstreamUrl {
-        &self.url
+        &self.shared.url
     }
 }
 
@@ -148,16 +155,17 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> UpstreamFuture {
+        let Shared { url, client, credential, config } = &*self.shared;
         let (mut head, body) = request.into_parts();
-        head.uri = self.url.join(&head.uri);
-        head.version = if self.config.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        prepare_request(&mut head.headers, &self.credential);
+        head.uri = url.join(&head.uri);
+        head.version = if config.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        prepare_request(&mut head.headers, credential);
         // What our own transport put there means nothing further in.
         head.extensions = http::Extensions::new();
-        let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = self.config;
+        let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = *config;
         let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
         UpstreamFuture {
-            answer: self.client.request(Request::from_parts(head, RequestBody::new(body))),
+            answer: client.request(Request::from_parts(head, RequestBody::new(body))),
             sleep: first_byte_timeout.map(tokio::time::sleep),
             first_byte_timeout: first_byte_timeout.unwrap_or_default(),
             limits: Limits { idle: idle_timeout, total: total_timeout.map(|limit| (limit, Instant::now() + limit)) },
@@ -167,7 +175,7 @@ where
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, credential, config, client: _ } = self;
+        let Shared { url, credential, config, client: _ } = &*self.shared;
         f.debug_struct("Upstream")
             .field("url", url)
             .field("credential", credential)

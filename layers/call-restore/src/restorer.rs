@@ -222,7 +222,7 @@ impl Restorer {
 }
 
 impl EventFilter for Restorer {
-    fn passes_by(&self, event: &Event) -> bool {
+    fn passes_by(&mut self, event: &Event) -> bool {
         event.is_delta() && event.kind() != "response.function_call_arguments.delta" && !self.cut_calls.is_holding()
     }
 

@@ -27,7 +27,7 @@ impl RestoreModel {
 }
 
 impl EventFilter for RestoreModel {
-    fn passes_by(&self, event: &Event) -> bool {
+    fn passes_by(&mut self, event: &Event) -> bool {
         event.is_delta()
     }
 

@@ -68,7 +68,7 @@ where
     }
 
     /// For a body that was read already.
-    pub(crate) fn begin(inner: &mut S, head: Parts, body: Object, config: &Arc<Config>) -> Self
+    pub(crate) fn begin(inner: &mut S, head: Parts, body: Box<Object>, config: &Arc<Config>) -> Self
     where
         S: Clone,
     {
@@ -133,7 +133,7 @@ where
     }
 }
 
-fn call<S>(inner: &mut S, mut head: Parts, body: Object, keep: Keep, limits: Limits) -> State<S>
+fn call<S>(inner: &mut S, mut head: Parts, body: Box<Object>, keep: Keep, limits: Limits) -> State<S>
 where
     S: Service<Request<RequestBody>>,
 {

@@ -26,7 +26,7 @@ pub(crate) type Hydrate = Pin<Box<dyn Future<Output = Result<Hydrated, ApiError>
 pub(crate) struct Opening {
     config: Arc<Config>,
     owner: Owner,
-    body: Object,
+    body: Box<Object>,
     asked: Asked,
 }
 
@@ -50,7 +50,7 @@ impl Hydrated {
 }
 
 impl Opening {
-    pub(crate) fn new(config: &Arc<Config>, head: &Parts, body: Object) -> Result<(Self, Begun), ApiError> {
+    pub(crate) fn new(config: &Arc<Config>, head: &Parts, body: Box<Object>) -> Result<(Self, Begun), ApiError> {
         let mut asked = Asked::read(&body)?;
         // To find out whose a request is costs more than to know that it does not matter.
         let owner = if asked.concerns_store() { Owner::of_request(head) } else { Owner::anonymous() };
@@ -72,7 +72,7 @@ impl Opening {
     }
 
     /// The body for the upstream, and what is to be done with the response.
-    pub(crate) fn finish(mut self, hydrated: Hydrated) -> Result<(Object, Keep), ApiError> {
+    pub(crate) fn finish(mut self, hydrated: Hydrated) -> Result<(Box<Object>, Keep), ApiError> {
         let previous = self.asked.previous;
         if !self.asked.references.is_empty() {
             resolve(&mut self.body, |id| hydrated.items.get(id).cloned());
@@ -84,6 +84,8 @@ impl Opening {
             owner: self.owner,
             request: remembered,
         });
+        // What is stored keeps the request alive, and nothing else does.
+        let instructions = if storing.is_some() { instructions } else { instructions.detached() };
         let id = previous.map_or_else(ResponseId::root, |previous| ResponseId::continuing(&previous));
         Ok((self.body, Keep::new(id, previous, instructions, storing)))
     }

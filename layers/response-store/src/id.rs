@@ -6,6 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use rand::Rng;
+
 /// The id of a response, `resp_` and 48 hexadecimal digits.
 ///
 /// The first 16 digits are the [`Conversation`], which a response shares with all that it
@@ -107,14 +109,14 @@ impl Conversation {
     }
 }
 
-#[allow(clippy::expect_used, reason = "without random bytes nothing here is safe to do")]
+/// Of a generator that the operating system seeds, each thread its own: no system call for an id.
 fn fill(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("random bytes from the operating system");
+    rand::rng().fill_bytes(bytes);
 }
 
 impl fmt::Display for Conversation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&hex(self.0)).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&hex::<8, 16>(self.0)).unwrap_or_default())
     }
 }
 
@@ -127,9 +129,7 @@ impl fmt::Debug for Conversation {
 impl fmt::Display for ResponseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
-        fmt::Display::fmt(&self.conversation, f)?;
-        let (high, low) = (u128::from_be_bytes(self.own) >> 64, u128::from_be_bytes(self.own) & u128::from(u64::MAX));
-        write!(f, "{high:016x}{low:016x}")
+        f.write_str(std::str::from_utf8(&hex::<24, 48>(self.to_bytes())).unwrap_or_default())
     }
 }
 
@@ -139,12 +139,12 @@ impl fmt::Debug for ResponseId {
     }
 }
 
-fn hex(bytes: [u8; 8]) -> [u8; 16] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 16];
+fn hex<const BYTES: usize, const DIGITS: usize>(bytes: [u8; BYTES]) -> [u8; DIGITS] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; DIGITS];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+        pair[0] = HEX[usize::from(byte >> 4)];
+        pair[1] = HEX[usize::from(byte & 15)];
     }
     text
 }

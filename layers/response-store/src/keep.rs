@@ -174,7 +174,7 @@ impl Collected {
 }
 
 impl EventFilter for Keep {
-    fn passes_by(&self, event: &Event) -> bool {
+    fn passes_by(&mut self, event: &Event) -> bool {
         event.is_delta()
     }
 

@@ -47,7 +47,7 @@ where
     }
 
     /// For a body that was read already.
-    pub(crate) fn begin(inner: &mut S, head: Parts, object: Object, normalizer: &Normalizer) -> Self {
+    pub(crate) fn begin(inner: &mut S, head: Parts, object: Box<Object>, normalizer: &Normalizer) -> Self {
         let state = match normalize(normalizer, head, object) {
             Ok((request, dropped)) => State::Calling { future: inner.call(request), dropped },
             Err(error) => State::Refused { response: Some(error.into_response()) },
@@ -99,7 +99,7 @@ where
 
 type Normalized = (Request<RequestBody>, Option<HeaderValue>);
 
-fn normalize(normalizer: &Normalizer, mut head: Parts, mut body: Object) -> Result<Normalized, ApiError> {
+fn normalize(normalizer: &Normalizer, mut head: Parts, mut body: Box<Object>) -> Result<Normalized, ApiError> {
     let normalized = normalizer.normalize(&mut body)?;
     let dropped = tell(&normalized.dropped);
     head.extensions.insert(normalized.map);

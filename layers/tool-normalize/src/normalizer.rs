@@ -140,7 +140,8 @@ impl Normalizer {
         let mut map = catalog.map();
         let upstream = catalog.changed();
         if upstream.is_some() || choice.as_ref() != body.get("tool_choice") {
-            map.declared(tools, choice);
+            // The map lives as long as the response; the request need not.
+            map.declared(tools.map(|tools| tools.detached()), choice.map(|choice| choice.detached()));
         }
         match upstream {
             Some(upstream) if upstream.is_empty() => drop(body.remove("tools")),

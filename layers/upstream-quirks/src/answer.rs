@@ -108,6 +108,10 @@ impl RewriteResponse for Answer {
 }
 
 impl EventFilter for Answer {
+    fn passes_by(&mut self, event: &Event) -> bool {
+        self.stream.as_mut().is_some_and(|stream| stream.passes_by(event))
+    }
+
     fn event(&mut self, event: Event, next: &mut Events) {
         self.stream().event(event, next);
     }

@@ -244,6 +244,14 @@ impl Stream {
 }
 
 impl EventFilter for Stream {
+    fn passes_by(&mut self, event: &Event) -> bool {
+        let passes = self.note_delta(event);
+        if passes {
+            self.pulse.feel();
+        }
+        passes
+    }
+
     fn event(&mut self, event: Event, next: &mut Events) {
         if event.is_comment() {
             return next.push(event);

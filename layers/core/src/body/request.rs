@@ -34,7 +34,8 @@ pub struct RequestBody {
 
 enum Content {
     Stream(BoxBody),
-    Object(Object),
+    /// Boxed, since a request is moved by every layer it comes through.
+    Object(Box<Object>),
     Frames(VecDeque<Bytes>),
 }
 
@@ -68,7 +69,7 @@ impl RequestBody {
     ///
     /// # Errors
     /// The body, if nobody has read it or somebody has begun to send it.
-    pub fn into_object(self) -> Result<Object, Self> {
+    pub fn into_object(self) -> Result<Box<Object>, Self> {
         match self.content {
             Content::Object(object) => Ok(object),
             content => Err(Self { content }),
@@ -142,6 +143,12 @@ impl From<Bytes> for RequestBody {
 
 impl From<Object> for RequestBody {
     fn from(object: Object) -> Self {
+        Self::from(Box::new(object))
+    }
+}
+
+impl From<Box<Object>> for RequestBody {
+    fn from(object: Box<Object>) -> Self {
         Self { content: Content::Object(object) }
     }
 }
@@ -152,7 +159,7 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Content::Object(object) = &mut self.content {
-            let object = std::mem::take(object);
+            let object = std::mem::take(&mut **object);
             self.content = Content::Frames(object.into_frames());
         }
         match &mut self.content {
@@ -196,17 +203,17 @@ pub struct ReadObject {
 
 enum ReadState {
     Reading(Collect),
-    Done(Option<Result<Object, ReadError>>),
+    Done(Option<Result<Box<Object>, ReadError>>),
 }
 
 impl ReadObject {
-    fn done(result: Result<Object, ReadError>) -> Self {
+    fn done(result: Result<Box<Object>, ReadError>) -> Self {
         Self { state: ReadState::Done(Some(result)) }
     }
 }
 
 impl Future for ReadObject {
-    type Output = Result<Object, ReadError>;
+    type Output = Result<Box<Object>, ReadError>;
 
     /// # Panics
     /// If polled again after it was ready.
@@ -217,7 +224,7 @@ impl Future for ReadObject {
                 self.state = ReadState::Done(None);
                 Poll::Ready(match text {
                     // Most of a request is its `input`, and whoever reads requests reads that.
-                    Ok(text) => Object::parse_opening(text, "input").map_err(ReadError::Syntax),
+                    Ok(text) => Object::parse_opening(text, "input").map(Box::new).map_err(ReadError::Syntax),
                     Err(error) => Err(ReadError::Body(error)),
                 })
             }

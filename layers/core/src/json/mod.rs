@@ -30,6 +30,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 pub use self::{
     array::{Array, Edit},
     object::Object,
+    scan::string::escape,
     value::Value,
 };
 

@@ -45,9 +45,15 @@ const MANY: usize = 256;
 
 const FREE: u16 = u16::MAX;
 
+/// A table with room for as many again.
+fn slots_for(names: usize) -> usize {
+    (names * 4).next_power_of_two()
+}
+
 impl Names {
     pub(super) fn with_capacity(names: usize) -> Self {
-        Self { tags: Vec::with_capacity(names), ..Self::default() }
+        let slots = if (FEW + 1..=MANY).contains(&names) { vec![FREE; slots_for(names)] } else { Vec::new() };
+        Self { tags: Vec::with_capacity(names), escaped: false, slots }
     }
 
     pub(super) fn push(&mut self, tag: Tag) {
@@ -59,17 +65,18 @@ impl Names {
         if self.tags.len() > MANY {
             return self.slots.clear();
         }
-        if self.slots.len() < self.tags.len() * 2 {
+        if self.tags.len() == FEW + 1 || self.slots.len() < self.tags.len() * 2 {
             self.grow();
         } else {
             self.enter(self.tags.len() - 1);
         }
     }
 
-    /// A table with room for as many again.
+    /// Makes a table of all that is there.
     fn grow(&mut self) {
+        let slots = self.slots.len().max(slots_for(self.tags.len()));
         self.slots.clear();
-        self.slots.resize((self.tags.len() * 4).next_power_of_two(), FREE);
+        self.slots.resize(slots, FREE);
         (0..self.tags.len()).for_each(|at| self.enter(at));
     }
 
@@ -92,7 +99,7 @@ impl Names {
     /// The places of a name. `is` says whether the name at a place is the one.
     #[inline]
     pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
-        if self.slots.is_empty() || self.escaped {
+        if self.tags.len() <= FEW || self.slots.is_empty() || self.escaped {
             return self.search(tag, is);
         }
         let mut found: Option<Found> = None;

@@ -41,7 +41,34 @@ struct Member {
 #[derive(Debug, Clone)]
 enum Key {
     Came(Range<usize>),
+    Short(ShortKey),
     Ours(Bytes),
+}
+
+/// The text of a key of ours that needs no memory of its own, as nearly all do.
+#[derive(Debug, Clone)]
+struct ShortKey {
+    length: u8,
+    text: [u8; Self::LONGEST],
+}
+
+impl ShortKey {
+    const LONGEST: usize = 38;
+
+    /// `None` if the name is too long, or not as plain as a name should be.
+    fn of(name: &str) -> Option<Self> {
+        let end = name.len() + 1;
+        if end >= Self::LONGEST || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return None;
+        }
+        let mut text = [b'"'; Self::LONGEST];
+        text[1..end].copy_from_slice(name.as_bytes());
+        Some(Self { length: u8::try_from(end + 1).ok()?, text })
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
+    }
 }
 
 impl Key {
@@ -49,6 +76,7 @@ impl Key {
     fn text<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
         match self {
             Self::Came(place) => source.get(place.clone()).unwrap_or_default(),
+            Self::Short(key) => key.text(),
             Self::Ours(text) => text,
         }
     }
@@ -137,10 +165,16 @@ impl Object {
     }
 
     fn push(&mut self, name: &str, value: Value) {
-        let key = Value::string(name).text();
-        let escaped = key.len() != name.len() + 2;
+        let (key, escaped) = match ShortKey::of(name) {
+            Some(key) => (Key::Short(key), false),
+            None => {
+                let key = Value::string(name).text();
+                let escaped = key.len() != name.len() + 2;
+                (Key::Ours(key), escaped)
+            }
+        };
         self.names.push(if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) });
-        self.members.push(Member { key: Key::Ours(key), escaped, value, place: None });
+        self.members.push(Member { key, escaped, value, place: None });
     }
 
     /// Keeps the members of which `keep` says so.
@@ -266,6 +300,7 @@ impl Object {
                     pieces.separate(sink);
                     match &member.key {
                         Key::Came(place) => sink.part(&self.source, place.clone()),
+                        Key::Short(key) => sink.bytes(key.text()),
                         Key::Ours(text) => sink.text(text),
                     }
                     sink.byte(b':');

@@ -192,6 +192,12 @@ impl Value {
         }
     }
 
+    /// A copy that shares nothing: a slice of a body keeps the whole of it in memory.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self::from_text(Bytes::copy_from_slice(&self.text()))
+    }
+
     /// The text of the value. Costs a copy only where something has changed.
     pub fn text(&self) -> Bytes {
         match &self.0 {

@@ -8,6 +8,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub(crate) trait Sink {
     fn byte(&mut self, byte: u8);
 
+    /// A few bytes, to be copied.
+    fn bytes(&mut self, bytes: &[u8]);
+
     /// A part of `source`, which may be kept instead of copied.
     fn part(&mut self, source: &Bytes, part: Range<usize>);
 
@@ -23,6 +26,10 @@ pub(crate) struct Length(pub(crate) usize);
 impl Sink for Length {
     fn byte(&mut self, _: u8) {
         self.0 += 1;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
     }
 
     fn part(&mut self, _: &Bytes, part: Range<usize>) {
@@ -58,6 +65,10 @@ impl Sink for Rope {
         self.open.put_u8(byte);
     }
 
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.open.extend_from_slice(bytes);
+    }
+
     fn part(&mut self, source: &Bytes, part: Range<usize>) {
         if part.len() < COPY_BELOW {
             self.open.extend_from_slice(&source[part]);
@@ -72,6 +83,10 @@ impl Sink for Rope {
 impl Sink for BytesMut {
     fn byte(&mut self, byte: u8) {
         self.put_u8(byte);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
     }
 
     fn part(&mut self, source: &Bytes, part: Range<usize>) {

@@ -50,7 +50,7 @@ where
     }
 
     /// For a body that was read already.
-    pub(super) fn begin(inner: &mut S, rewrite: &R, head: Parts, object: Object, limits: Limits) -> Self {
+    pub(super) fn begin(inner: &mut S, rewrite: &R, head: Parts, object: Box<Object>, limits: Limits) -> Self {
         match begin(rewrite, head, object) {
             Ok((request, rewrite)) => Self::calling(inner.call(request), rewrite, limits),
             Err(error) => Self { limits, state: State::Refused { response: Some(error.into_response()) } },
@@ -96,7 +96,11 @@ where
 
 type Begun<R> = (Request<RequestBody>, Option<R>);
 
-fn begin<R: RewriteRequest>(rewrite: &R, mut head: Parts, mut object: Object) -> Result<Begun<R::Response>, ApiError> {
+fn begin<R: RewriteRequest>(
+    rewrite: &R,
+    mut head: Parts,
+    mut object: Box<Object>,
+) -> Result<Begun<R::Response>, ApiError> {
     let response = rewrite.rewrite(&mut head, &mut object)?;
     if response.is_some() {
         // What comes back compressed could not be read.

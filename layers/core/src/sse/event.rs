@@ -22,17 +22,26 @@ pub struct Event {
 impl Event {
     /// The event that `text` spells: its lines and the blank line after them.
     pub fn from_text(text: Bytes) -> Self {
-        match plain_data(&text) {
-            Some(data) => {
-                let data = text.slice_ref(data);
-                let kind = match outer_type(&data) {
-                    Some(kind) => Kind::of(kind),
-                    None => Self::kind_of(&data, None),
-                };
-                Self { text, data, kind, object: None, replaced: false }
-            }
+        match plain_data(&text).filter(|(_, data)| memchr2(b'\n', b'\r', data).is_none()) {
+            Some((_, data)) => Self::from_plain(text.slice_ref(data), text),
             None => Self::from_fields(text),
         }
+    }
+
+    /// The same where it is known that so many lines stand before the last, and no CR.
+    pub(super) fn from_lines(text: Bytes, before_last: usize) -> Self {
+        match plain_data(&text).filter(|(named, _)| usize::from(*named) == before_last) {
+            Some((_, data)) => Self::from_plain(text.slice_ref(data), text),
+            None => Self::from_text(text),
+        }
+    }
+
+    fn from_plain(data: Bytes, text: Bytes) -> Self {
+        let kind = match outer_type(&data) {
+            Some(kind) => Kind::of(kind),
+            None => Self::kind_of(&data, None),
+        };
+        Self { text, data, kind, object: None, replaced: false }
     }
 
     fn kind_of(data: &[u8], name: Option<&[u8]>) -> Kind {
@@ -119,6 +128,12 @@ impl Event {
             Some(object) => object.get(name).cloned(),
             None => scan::find(&self.data, name).map(|found| Value::from_text(self.data.slice_ref(found))),
         }
+    }
+
+    /// The text of the member called `name` of the JSON, if nobody has opened it: no more than a
+    /// look.
+    pub fn member_text(&self, name: &str) -> Option<&[u8]> {
+        if self.object.is_some() { None } else { scan::find(&self.data, name) }
     }
 
     /// The string called `name` of the JSON, without opening it.
@@ -213,15 +228,16 @@ impl Event {
 }
 
 /// The data of an event as servers write it: a line with the data, perhaps one with the type
-/// before it, and the blank line. `None` for anything else.
-fn plain_data(text: &[u8]) -> Option<&[u8]> {
+/// before it, and the blank line. `None` for anything else, but not for data of more lines. The
+/// flag says whether the type stands before it.
+fn plain_data(text: &[u8]) -> Option<(bool, &[u8])> {
     let rest = text.strip_suffix(b"\n\n")?;
-    let rest = match rest.strip_prefix(b"event: ") {
-        Some(named) => &named[memchr(b'\n', named)? + 1..],
-        None => rest,
+    let (named, rest) = match rest.strip_prefix(b"event: ") {
+        Some(named) => (true, &named[memchr(b'\n', named)? + 1..]),
+        None => (false, rest),
     };
     let data = rest.strip_prefix(b"data: ")?;
-    (data.starts_with(b"{") && memchr2(b'\n', b'\r', data).is_none()).then_some(data)
+    data.starts_with(b"{").then_some((named, data))
 }
 
 /// The value of `type` where it stands first or last in the object, as it nearly always does. In

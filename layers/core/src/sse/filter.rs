@@ -12,10 +12,14 @@ use crate::BoxError;
 /// Several filters share one stream: it is split once, each event is opened once, and what the
 /// inner filter lets go on is what the next one sees.
 pub trait EventFilter: Send {
-    /// Whether an event may pass by this filter, which then never sees it. Cheap to answer, it
-    /// makes the common event cheap: a piece of text passes by whoever has no interest in text.
-    /// Not asked while the filter holds something back.
-    fn passes_by(&self, event: &Event) -> bool {
+    /// Whether an event may pass by this filter, which has seen all of it that it wants to see.
+    /// Cheap to answer, it makes the common event cheap: a piece of text passes by whoever has no
+    /// interest in text, or notes it and does not change it.
+    ///
+    /// Not asked while the filter holds something back. One that is not let pass comes to
+    /// [`event`](Self::event), and may be asked about once more before that: only what passes may
+    /// be noted here.
+    fn passes_by(&mut self, event: &Event) -> bool {
         let _ = event;
         false
     }
@@ -87,13 +91,21 @@ pub(super) enum Step {
 impl Events {
     /// Lets an event go on.
     pub fn push(&mut self, event: Event) {
-        self.queue.push_back(Step::Event(event));
+        self.push_step(Step::Event(event));
+    }
+
+    /// Mostly one stands here at a time, and there are many queues in a server full of streams.
+    pub(super) fn push_step(&mut self, step: Step) {
+        if self.queue.capacity() == 0 {
+            self.queue.reserve_exact(1);
+        }
+        self.queue.push_back(step);
     }
 
     /// Lets an event go no further; the numbers of later events close the gap.
     pub fn drop_event(&mut self, event: &Event) {
         if !event.is_comment() {
-            self.queue.push_back(Step::Gap);
+            self.push_step(Step::Gap);
         }
     }
 
@@ -103,7 +115,7 @@ impl Events {
         while let Some(step) = self.queue.pop_front() {
             match step {
                 Step::Event(event) => each(event, next),
-                Step::Gap => next.queue.push_back(step),
+                Step::Gap => next.push_step(step),
             }
         }
     }

@@ -47,12 +47,15 @@ macro_rules! known {
         }
 
         fn known(text: &[u8]) -> Option<&'static str> {
-            [$($kind),*].into_iter().find(|kind| kind.as_bytes() == text)
+            // By length first, then by content.
+            match std::str::from_utf8(text).ok()? {
+                $($kind => Some($kind),)*
+                _ => None,
+            }
         }
     };
 }
 
-// Those that come most often stand first.
 known! {
     "response.output_text.delta"
     "response.function_call_arguments.delta"

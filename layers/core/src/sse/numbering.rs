@@ -1,5 +1,3 @@
-use bytes::Bytes;
-
 use super::{Event, filter::Step};
 use crate::json::{Value, scan};
 
@@ -11,14 +9,21 @@ pub(super) struct Numbering {
     /// What has to be added to the number that the upstream gave.
     shift: i64,
     last: Last,
+    /// What [`Last::Untouched`] is about. Copied: a slice would keep the chunk alive that it lies
+    /// in, and with it the buffer of a connection that may wait for long.
+    data: Vec<u8>,
 }
+
+/// Data that is longer is read for its number at once.
+const COPY_BELOW: usize = 1024;
 
 #[derive(Debug, Default)]
 enum Last {
     #[default]
     Nothing,
-    /// Data as it left, but for the shift: read only if somebody asks for its number.
-    Untouched(Bytes, i64),
+    /// It left as it came, but for the shift: its data is read only if somebody asks for its
+    /// number.
+    Untouched(i64),
     Number(Option<i64>),
 }
 
@@ -50,10 +55,12 @@ impl Numbering {
             let number = number + self.shift;
             set_number(&mut event, number);
             self.last = Last::Number(Some(number));
-        } else if event.is_changed() {
+        } else if event.is_changed() || event.data().len() >= COPY_BELOW {
             self.last = Last::Number(event.sequence_number());
         } else {
-            self.last = Last::Untouched(event.data().clone(), self.shift);
+            self.data.clear();
+            self.data.extend_from_slice(event.data());
+            self.last = Last::Untouched(self.shift);
         }
         Some(event)
     }
@@ -61,8 +68,8 @@ impl Numbering {
     fn last_number(&self) -> Option<i64> {
         match &self.last {
             Last::Nothing => None,
-            Last::Untouched(data, shift) => {
-                let number = std::str::from_utf8(scan::find(data, "sequence_number")?).ok()?;
+            Last::Untouched(shift) => {
+                let number = std::str::from_utf8(scan::find(&self.data, "sequence_number")?).ok()?;
                 number.parse::<i64>().ok().map(|number| number + shift)
             }
             Last::Number(number) => *number,

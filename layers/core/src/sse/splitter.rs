@@ -1,6 +1,8 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
+use super::Event;
+
 /// Cuts a byte stream into server-sent events, each with the blank line that ends it.
 ///
 /// Sans-IO: chunks go in, events come out. Lines may end with LF, CRLF or CR; the same bytes give
@@ -24,6 +26,8 @@ pub struct Splitter {
     /// The start of an event whose end is in none of the chunks so far.
     partial: BytesMut,
     lines: Lines,
+    /// How many lines the last event has before its last and the blank one; too many with a CR.
+    before_last: usize,
     max_event: usize,
 }
 
@@ -43,12 +47,17 @@ impl std::error::Error for EventTooLarge {}
 #[derive(Debug)]
 struct Lines {
     at_line_start: bool,
+    /// How many lines have ended so far, but for the last of an event that ends as nearly all do;
+    /// with a CR in it, many.
+    ended: usize,
     /// The last byte was a CR, which an LF may still belong to; `Some(true)` if it ended a blank line.
     after_cr: Option<bool>,
 }
 
+const MANY: usize = usize::MAX / 2;
+
 impl Lines {
-    const START: Self = Self { at_line_start: true, after_cr: None };
+    const START: Self = Self { at_line_start: true, ended: 0, after_cr: None };
 
     /// The number of bytes up to the end of the event, if it is in `text`.
     fn find_end(&mut self, text: &[u8]) -> Option<usize> {
@@ -75,7 +84,9 @@ impl Lines {
             let blank = self.at_line_start && end == at;
             self.at_line_start = true;
             at = end + 1;
+            self.ended += 1;
             if text[end] == b'\r' {
+                self.ended = MANY;
                 self.after_cr = Some(blank);
             } else if blank {
                 return Some(at);
@@ -88,7 +99,7 @@ impl Lines {
 impl Splitter {
     /// A splitter that holds at most `max_event` bytes of an unfinished event.
     pub fn new(max_event: usize) -> Self {
-        Self { chunk: Bytes::new(), partial: BytesMut::new(), lines: Lines::START, max_event }
+        Self { chunk: Bytes::new(), partial: BytesMut::new(), lines: Lines::START, before_last: 0, max_event }
     }
 
     /// Takes the next chunk. Events of earlier chunks have to be taken out first; what is left of
@@ -118,6 +129,7 @@ impl Splitter {
             self.partial.extend_from_slice(&rest);
             return None;
         };
+        self.before_last = self.lines.ended;
         self.lines = Lines::START;
         let event = self.chunk.split_to(end);
         if self.partial.is_empty() {
@@ -128,6 +140,12 @@ impl Splitter {
         }
         self.partial.extend_from_slice(&event);
         Some(Ok(std::mem::take(&mut self.partial).freeze()))
+    }
+
+    /// As [`next`](Self::next), the event made of its text.
+    pub(super) fn next_event(&mut self) -> Option<Result<Event, EventTooLarge>> {
+        let text = self.next()?;
+        Some(text.map(|text| Event::from_lines(text, self.before_last)))
     }
 
     /// What is left once the stream has ended: an event without the blank line after it.

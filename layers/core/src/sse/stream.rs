@@ -44,6 +44,16 @@ struct Stage {
     done: bool,
 }
 
+/// What became of the event that was next.
+enum Entered {
+    /// There was none.
+    Nothing,
+    /// It stands before a filter.
+    Standing,
+    /// No filter wanted to see it: it leaves.
+    Passed(Event),
+}
+
 /// The last that a body gives: its trailers, an error, or nothing.
 type Last = Option<Result<Frame<Bytes>, BoxError>>;
 
@@ -80,9 +90,16 @@ impl EventStream {
         self
     }
 
-    /// Sends an event to the first filter that wants to see it.
-    fn enter(&mut self, event: Event) {
-        self.standing |= route(&mut self.stages, &mut self.passed, Step::Event(event));
+    /// Sends an event to the first filter that wants to see it. One that no filter wants to see
+    /// leaves at once.
+    fn enter(&mut self, event: Event) -> Option<Event> {
+        match route(&mut self.stages, Step::Event(event)) {
+            Ok(()) => {
+                self.standing = true;
+                None
+            }
+            Err(step) => self.numbering.apply(step),
+        }
     }
 
     /// Takes what stands before the filters through them; pending while one holds something back.
@@ -105,7 +122,15 @@ impl EventStream {
     fn go_on(&mut self, at: usize) {
         self.client_has_all |= self.stages[at].done;
         while let Some(step) = self.let_go.queue.pop_front() {
-            self.standing |= route(&mut self.stages[at + 1..], &mut self.passed, step);
+            self.send_on(at + 1, step);
+        }
+    }
+
+    /// Sends a step to the first filter from this one on that wants to see it.
+    fn send_on(&mut self, from: usize, step: Step) {
+        match route(&mut self.stages[from..], step) {
+            Ok(()) => self.standing = true,
+            Err(step) => self.passed.push_step(step),
         }
     }
 
@@ -119,17 +144,20 @@ impl EventStream {
         }
     }
 
-    /// Cuts the next event from the chunk at hand. `false` if there is none, or if none is wanted.
-    fn enter_next(&mut self) -> bool {
+    /// Cuts the next event from the chunk at hand, if there is one and if it is wanted. To be
+    /// called when nothing stands before the filters, and all that has passed them has left.
+    fn enter_next(&mut self) -> Entered {
         if self.client_has_all || self.ending.is_some() {
-            return false;
+            return Entered::Nothing;
         }
-        match self.splitter.next() {
-            Some(Ok(text)) => self.enter(Event::from_text(text)),
-            Some(Err(error)) => self.begin_end(StreamEnd::Broken(error.into())),
-            None => return false,
+        match self.splitter.next_event() {
+            Some(Ok(event)) => self.enter(event).map_or(Entered::Standing, Entered::Passed),
+            Some(Err(error)) => {
+                self.begin_end(StreamEnd::Broken(error.into()));
+                Entered::Standing
+            }
+            None => Entered::Nothing,
         }
-        true
     }
 
     /// Goes on once the chunk at hand is used up: with the end, if it has come, else with the
@@ -169,10 +197,14 @@ impl EventStream {
             if held {
                 return Poll::Pending;
             }
-            if !self.enter_next()
-                && let ControlFlow::Break(last) = ready!(self.poll_on(cx))
-            {
-                return Poll::Ready(last.and_then(Result::err).map(Err));
+            match self.enter_next() {
+                Entered::Passed(event) => return Poll::Ready(Some(Ok(event))),
+                Entered::Standing => {}
+                Entered::Nothing => {
+                    if let ControlFlow::Break(last) = ready!(self.poll_on(cx)) {
+                        return Poll::Ready(last.and_then(Result::err).map(Err));
+                    }
+                }
             }
         }
         Poll::Ready(None)
@@ -203,7 +235,7 @@ impl EventStream {
     fn begin_end(&mut self, end: StreamEnd) {
         self.inner = None;
         match self.splitter.finish().map(last_event) {
-            Some(Ok(event)) => self.enter(event),
+            Some(Ok(event)) => self.send_on(0, Step::Event(event)),
             Some(Err(rest)) => self.tail = Some(rest),
             None => {}
         }
@@ -279,18 +311,15 @@ pub(super) fn last_event(rest: Bytes) -> Result<Event, Bytes> {
     Ok(Event::from_text([&rest[..], b"\n\n"].concat().into()))
 }
 
-/// Puts a step before the first of these filters that does not let it by, and says so; else behind
-/// them all.
-fn route(stages: &mut [Stage], passed: &mut Events, step: Step) -> bool {
-    match stages.iter_mut().find(|stage| !stage.lets_by(&step)) {
+/// Puts a step before the first of these filters that does not let it by; gives it back if it
+/// comes by them all.
+fn route(stages: &mut [Stage], step: Step) -> Result<(), Step> {
+    match stages.iter_mut().find_map(|stage| (!stage.lets_by(&step)).then_some(stage)) {
         Some(stage) => {
-            stage.inbox.queue.push_back(step);
-            true
+            stage.inbox.push_step(step);
+            Ok(())
         }
-        None => {
-            passed.queue.push_back(step);
-            false
-        }
+        None => Err(step),
     }
 }
 
@@ -302,12 +331,12 @@ impl Stage {
 
     /// Whether something that came by all filters further in may overtake this one: nothing
     /// stands before it, and the filter has no interest.
-    fn lets_by(&self, step: &Step) -> bool {
-        let interest = || match step {
-            Step::Event(event) => !self.filter.passes_by(event),
-            Step::Gap => false,
-        };
-        self.is_idle() && !interest()
+    fn lets_by(&mut self, step: &Step) -> bool {
+        self.is_idle()
+            && match step {
+                Step::Event(event) => self.filter.passes_by(event),
+                Step::Gap => true,
+            }
     }
 
     fn advance(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
@@ -324,7 +353,7 @@ impl Stage {
                     self.done |= self.filter.is_done();
                     self.held = true;
                 }
-                Some(Step::Gap) => next.queue.push_back(Step::Gap),
+                Some(Step::Gap) => next.push_step(Step::Gap),
                 None => return Poll::Ready(()),
             }
         }
@@ -345,8 +374,15 @@ impl Body for EventStream {
             while let Some(event) = this.next_passed() {
                 this.output.push(event);
             }
-            if !held && this.enter_next() {
-                continue;
+            if !held {
+                match this.enter_next() {
+                    Entered::Passed(event) => {
+                        this.output.push(event);
+                        continue;
+                    }
+                    Entered::Standing => continue,
+                    Entered::Nothing => {}
+                }
             }
             if let Some(frame) = this.output.pop() {
                 return Poll::Ready(Some(Ok(Frame::data(frame))));

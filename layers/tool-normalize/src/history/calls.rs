@@ -34,8 +34,7 @@ pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
     let [name, namespace, input] = item.members(["name", "namespace", "input"]);
     let Some(tool) = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
     let input = input.map_or_else(|| "\"\"".into(), |input| input.text());
-    let arguments = [br#"{"input":"#, &input[..], b"}"].concat();
-    call(item, catalog.name(tool), &arguments)
+    call(item, catalog.name(tool), &[br#"{"input":"#, &input, b"}"])
 }
 
 /// A search of the client's own. `None` for one that the server made.
@@ -47,17 +46,18 @@ pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
         Some(arguments) if arguments.is_object() => arguments.text(),
         _ => "{}".into(),
     };
-    Some(call(item, catalog.name(tool), &arguments))
+    Some(call(item, catalog.name(tool), &[&arguments]))
 }
 
 /// A function call in place of another. It has no id: the one it had tells of another type, and
 /// servers need none.
-fn call(item: &Value, name: &str, arguments: &[u8]) -> Edit {
+fn call(item: &Value, name: &str, arguments: &[&[u8]]) -> Edit {
     let [call_id, id, status] = item.members(["call_id", "id", "status"]);
-    let call = ObjectText::new("function_call", name.len() + arguments.len() + arguments.len() / 8)
+    let length: usize = arguments.iter().map(|piece| piece.len()).sum();
+    let call = ObjectText::new("function_call", name.len() + length + length / 8)
         .maybe("call_id", call_id.filter(Value::is_string).or(id).as_ref())
         .string("name", name)
-        .string("arguments", &String::from_utf8_lossy(arguments))
+        .pieces("arguments", arguments)
         .maybe("status", status.filter(Value::is_string).as_ref());
     Edit::with(call.finish())
 }

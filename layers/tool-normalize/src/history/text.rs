@@ -1,6 +1,6 @@
 //! Writing items that are new as a whole.
 
-use tower_responses_core::json::Value;
+use tower_responses_core::json::{Value, escape};
 
 /// The text of an object, written member by member.
 pub(super) struct ObjectText(Vec<u8>);
@@ -38,7 +38,16 @@ impl ObjectText {
 
     /// Adds a string.
     pub(super) fn string(self, name: &'static str, value: &str) -> Self {
-        self.json(name, &Value::string(value).text())
+        self.pieces(name, &[value.as_bytes()])
+    }
+
+    /// Adds a string that is made of these pieces, which are UTF-8.
+    pub(super) fn pieces(mut self, name: &'static str, pieces: &[&[u8]]) -> Self {
+        self.key(name);
+        self.0.push(b'"');
+        pieces.iter().for_each(|piece| escape(piece, &mut self.0));
+        self.0.push(b'"');
+        self
     }
 
     pub(super) fn finish(mut self) -> Value {

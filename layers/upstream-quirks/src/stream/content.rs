@@ -6,9 +6,9 @@ use tower_responses_core::{
 };
 
 use super::{
-    Stream,
+    Numbers, Stream,
     items::{self, Class},
-    kind::{PartEvents, Text},
+    kind::{Kind, PartEvents, Text},
     whitespace::Blank,
 };
 use crate::{fix::Fix, shape};
@@ -96,6 +96,28 @@ impl Stream {
             self.complete_logprobs(text, &mut event);
         }
         self.pass(event, next);
+    }
+
+    /// Notes a piece of text of the one item that is being written, if all is well with the event;
+    /// of any other nothing.
+    pub(super) fn note_delta(&mut self, event: &Event) -> bool {
+        let Kind::Delta(text) = Kind::of(event.kind()) else { return false };
+        let held = self.blank.is_some() || self.last_done.is_some() || self.cut.is_holding();
+        let numbered = !self.tally.on(Fix::SequenceNumbers) || self.numbers == Numbers::Upstream;
+        if held || self.ended || !numbered {
+            return false;
+        }
+        let Some(at) = self.items.single_open() else { return false };
+        let item = self.items.get(at);
+        let written = item.class == Class::with(text)
+            && (text == Text::Arguments || item.last_part().is_some_and(|part| part.text == text && !part.done));
+        // The first piece has shown that those after it need no change.
+        if !written || item.repair() != Some(false) {
+            return false;
+        }
+        let Some(piece) = event.member_text("delta") else { return false };
+        self.items.append(at, piece);
+        true
     }
 
     pub(super) fn delta(&mut self, text: Text, mut event: Event, next: &mut Events) {

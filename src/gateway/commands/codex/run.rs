@@ -40,9 +40,7 @@ fn passing() -> io::Result<PathBuf> {
     let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).unwrap_or_else(env::temp_dir);
     let base = cache.join("tower-responses");
     fs::create_dir_all(&base)?;
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    let path = base.join(format!("codex-{:016x}", u64::from_be_bytes(bytes)));
+    let path = base.join(format!("codex-{:016x}", rand::random::<u64>()));
     make_private(&path)?;
     Ok(path)
 }

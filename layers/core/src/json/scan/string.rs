@@ -120,9 +120,16 @@ pub(super) fn plain(text: &[u8], mut at: usize) -> Plain {
 
 /// The JSON string that spells `text`.
 pub(crate) fn quote(text: &str) -> Vec<u8> {
-    let text = text.as_bytes();
     let mut json = Vec::with_capacity(text.len() + text.len() / 16 + 2);
     json.push(b'"');
+    escape(text.as_bytes(), &mut json);
+    json.push(b'"');
+    json
+}
+
+/// Appends `text`, which should be UTF-8, to `json` as it stands in a JSON string, without the
+/// quotes around it.
+pub fn escape(text: &[u8], json: &mut Vec<u8>) {
     let mut at = 0;
     loop {
         let end = plain(text, at).end;
@@ -139,8 +146,6 @@ pub(crate) fn quote(text: &str) -> Vec<u8> {
         }
         at = end + 1;
     }
-    json.push(b'"');
-    json
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
