@@ -36,6 +36,7 @@ fn own_subject(layer: &str) -> &'static [&'static str] {
         }
         "tower-responses-response-store" => &[
             "crc32fast",
+            "rand",
             "rusqlite",
             "tokio-postgres",
             "deadpool-postgres",

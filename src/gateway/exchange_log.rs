@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
+use http::{Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -60,7 +60,8 @@ struct Line {
     started: Instant,
     method: Method,
     path: String,
-    request_id: Option<HeaderValue>,
+    /// Copied: a header keeps the buffer alive that it was read into.
+    request_id: Option<Box<[u8]>>,
     facts: Mutex<Facts>,
     figures: Arc<Figures>,
 }
@@ -84,7 +85,7 @@ impl Line {
             started: Instant::now(),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            request_id: request.headers().get(REQUEST_ID).cloned(),
+            request_id: request.headers().get(REQUEST_ID).map(|id| id.as_bytes().into()),
             facts: Mutex::default(),
             figures,
         }
@@ -118,7 +119,7 @@ impl Drop for Line {
             output_tokens = facts.output_tokens,
             first_event_ms = facts.first_event.map(millis),
             ms = millis(took),
-            request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
+            request_id = self.request_id.as_deref().and_then(|id| std::str::from_utf8(id).ok()),
             "request"
         );
         self.figures.count(status, outcome, took, &facts);

@@ -11,6 +11,7 @@ mod figures;
 mod in_flight;
 mod log_writer;
 mod model_lists;
+mod protocols;
 mod routes;
 mod server;
 mod service;

@@ -1,11 +1,11 @@
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::TokioIo,
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -14,7 +14,7 @@ use tokio::{
 use tower_responses_core::ResponseBody;
 use tower_service::Service;
 
-use super::connection_service::ConnectionService;
+use super::{connection_service::ConnectionService, protocols::Protocols};
 
 /// Accepts connections and serves them, HTTP/1.1 and HTTP/2 without TLS alike.
 #[derive(Debug)]
@@ -33,9 +33,6 @@ impl Shutdown {
         self.0.send_replace(true);
     }
 }
-
-/// For the head of a request to arrive, so that idle halves of requests hold nothing for ever.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// After an error of `accept` that is not about one connection, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -66,15 +63,17 @@ impl Server {
         S::Future: Send,
     {
         let graceful = GracefulShutdown::new();
-        let mut http = Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        let protocols = Arc::new(Protocols::new());
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = self.shutdown.wait_for(|ending| *ending) => break,
             };
             match accepted {
-                Ok((stream, _)) => serve(stream, &http, service.clone(), &graceful),
+                Ok((stream, _)) => {
+                    let connection = Connection { stream, protocols: protocols.clone(), watcher: graceful.watcher() };
+                    tokio::spawn(connection.serve(service.clone(), self.shutdown.clone()));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -86,22 +85,41 @@ impl Server {
     }
 }
 
-fn serve<S>(stream: TcpStream, http: &Builder<TokioExecutor>, service: S, graceful: &GracefulShutdown)
-where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    // Events are small and each matters by itself.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
-    let service = ConnectionService::new(service);
-    let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    // Not an async block, which would hold the connection twice.
-    tokio::spawn(connection.map(|ended| {
-        if let Err(error) = ended {
-            tracing::debug!(error, "a connection ended with an error");
+/// A connection that was accepted, and has said nothing yet.
+struct Connection {
+    stream: TcpStream,
+    protocols: Arc<Protocols>,
+    watcher: Watcher,
+}
+
+impl Connection {
+    async fn serve<S>(self, service: S, mut shutdown: watch::Receiver<bool>)
+    where
+        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let Self { stream, protocols, watcher } = self;
+        // Events are small and each matters by itself.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-    }));
+        let http = tokio::select! {
+            http = protocols.of(&stream) => http,
+            _ = shutdown.wait_for(|ending| *ending) => return,
+        };
+        let http = match http {
+            Ok(http) => http,
+            Err(error) => return tracing::debug!(%error, "a connection said nothing"),
+        };
+        let service = ConnectionService::new(service);
+        // Awaited as it is made: a variable would hold it a second time.
+        watcher
+            .watch(http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned())
+            .map(|ended| {
+                if let Err(error) = ended {
+                    tracing::debug!(error, "a connection ended with an error");
+                }
+            })
+            .await;
+    }
 }

@@ -89,9 +89,7 @@ pub struct TempDir(pub PathBuf);
 
 impl TempDir {
     pub fn new() -> Self {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).expect("random bytes");
-        let path = std::env::temp_dir().join(format!("tower-responses-{:016x}", u64::from_le_bytes(random)));
+        let path = std::env::temp_dir().join(format!("tower-responses-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&path).expect("a folder");
         Self(path)
     }

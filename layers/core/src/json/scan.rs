@@ -199,15 +199,38 @@ fn escaped_key_is(key: &[u8], name: &str) -> bool {
 
 /// The text of the first member called `name` of the object that is `text`.
 pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let mut found = None;
-    members::<false>(text, None, |member| {
-        if !key_is(&text[member.key], member.escaped, name) {
-            return ControlFlow::Continue(());
+    let value = find_start(text, name)?;
+    let end = skip_value(text, value)?;
+    // It may be that the text ends here.
+    matches!(text.get(skip_space(text, end)), Some(b',' | b'}')).then(|| &text[value..end])
+}
+
+/// Where the value of the first member called `name` begins in the object that is `text`: what
+/// stands there tells its type, and to find its end may take long.
+pub(crate) fn find_start(text: &[u8], name: &str) -> Option<usize> {
+    let mut at = skip_space(text, 0);
+    if text.get(at)? != &b'{' {
+        return None;
+    }
+    loop {
+        let key = skip_space(text, at + 1);
+        if text.get(key)? != &b'"' {
+            return None;
         }
-        found = Some(&text[member.value]);
-        ControlFlow::Break(())
-    });
-    found
+        let (key_end, escaped) = key_end::<false>(text, key)?;
+        let colon = skip_space(text, key_end);
+        if text.get(colon)? != &b':' {
+            return None;
+        }
+        let value = skip_space(text, colon + 1);
+        if key_is(&text[key..key_end], escaped, name) {
+            return Some(value);
+        }
+        at = skip_space(text, skip_value(text, value)?);
+        if text.get(at)? != &b',' {
+            return None;
+        }
+    }
 }
 
 /// Where the first member of each name stands in the object that is `text`.

@@ -356,3 +356,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_beginning_of_a_member_tells_its_type() {
+    let value = Value::from_text(r#"{ "a" : "x\"}" ,"b":[1],"c":{},"d":-1,"e":nul"#);
+    for (name, begins) in [("a", Some(b'"')), ("b", Some(b'[')), ("c", Some(b'{')), ("d", Some(b'-')), ("f", None)] {
+        assert_eq!(value.member_begins(name), begins, "{name}");
+        let mut open = Value::from_text(r#"{"a":"x","b":[1],"c":{},"d":-1}"#);
+        open.as_object_mut().expect("an object");
+        assert_eq!(open.member_begins(name), begins, "{name}, opened");
+    }
+    assert_eq!(value.member_begins("e"), Some(b'n'), "its end is not looked for");
+    assert!(value.member("e").is_none(), "and is not there");
+    assert_eq!(Value::from_text(r#"[{"a":1}]"#).member_begins("a"), None);
+}
+
+#[test]
+fn keys_of_ours_are_spelled_as_json() {
+    let names = ["a", "a_b9", "", "with space", "ü", "quote\"", &"x".repeat(36), &"x".repeat(37), &"x".repeat(200)];
+    let mut object = Object::new();
+    for name in names {
+        object.set(name, Value::bool(true));
+        assert_eq!(object.get(name).and_then(Value::as_bool), Some(true), "{name}");
+    }
+    let text = object.text();
+    let decoded: serde_json::Map<String, serde_json::Value> = decode(&text).expect("JSON");
+    assert!(names.iter().all(|name| decoded.contains_key(*name)), "{decoded:?}");
+    assert_eq!(decoded.len(), names.len());
+    assert_eq!(object.length(), text.len());
+}
+
+#[test]
+fn names_are_found_in_tables_of_every_size() {
+    for expected in [0, 8, 13, 40, 300] {
+        for many in [1, 12, 13, 14, 40, 255, 256, 257, 300] {
+            let mut names = super::names::Names::with_capacity(expected);
+            let name = |at: usize| format!("name{at}");
+            (0..many).for_each(|at| names.push(super::names::Tag::of(name(at).as_bytes())));
+            for at in 0..many {
+                let tag = super::names::Tag::of(name(at).as_bytes());
+                let found = names.find(tag, |place| place == at).expect("it is there");
+                assert_eq!((found.last, found.repeated), (at, false));
+            }
+            assert!(names.find(super::names::Tag::of(b"other"), |_| true).is_none());
+        }
+    }
+}

@@ -153,6 +153,16 @@ impl Value {
         }
     }
 
+    /// The first byte of the member called `name`, which tells its type: `"` of a string, `[` of
+    /// an array. Of a long member that is all that is looked at.
+    pub fn member_begins(&self, name: &str) -> Option<u8> {
+        match &self.0 {
+            Repr::Text(text) => text.get(scan::find_start(text, name)?).copied(),
+            Repr::Object(object) => object.get(name).map(Self::first_byte),
+            Repr::Array(_) => None,
+        }
+    }
+
     /// The member called `name`, decoded, if it is a string.
     pub fn member_str(&self, name: &str) -> Option<Cow<'_, str>> {
         match &self.0 {

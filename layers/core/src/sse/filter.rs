@@ -96,8 +96,9 @@ impl Events {
 
     /// Mostly one stands here at a time, and there are many queues in a server full of streams.
     pub(super) fn push_step(&mut self, step: Step) {
-        if self.queue.capacity() == 0 {
-            self.queue.reserve_exact(1);
+        let length = self.queue.len();
+        if length == self.queue.capacity() {
+            self.queue.reserve_exact(length.max(1));
         }
         self.queue.push_back(step);
     }

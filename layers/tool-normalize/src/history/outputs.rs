@@ -9,6 +9,9 @@ use crate::catalog::Catalog;
 
 /// The output of a function, which mostly can go as it is.
 pub(super) fn function(item: &mut Value) -> Edit {
+    if item.member_begins("output") == Some(b'"') {
+        return Edit::Keep;
+    }
     let Some(output) = item.member("output").and_then(normal) else { return Edit::Keep };
     if let Some(item) = item.as_object_mut() {
         item.set("output", output);

@@ -54,8 +54,11 @@ fn output(item: &mut Value, tally: &mut Tally) {
         part.member_str("type").as_deref() == Some("input_image")
             && part.member("detail").is_none_or(|detail| detail.is_null())
     };
-    let parts = item.member("output").filter(Value::is_array).and_then(|output| output.elements());
-    if !tally.on(Fix::ImageDetail) || !parts.is_some_and(|parts| parts.iter().any(lacks)) {
+    if !tally.on(Fix::ImageDetail) || item.member_begins("output") != Some(b'[') {
+        return;
+    }
+    let parts = item.member("output").and_then(|output| output.elements());
+    if !parts.is_some_and(|parts| parts.iter().any(lacks)) {
         return;
     }
     tally.count(Fix::ImageDetail);
