@@ -160,7 +160,7 @@ impl InputDecoder {
 
     fn key(&mut self, rest: &str) -> usize {
         let end = self.string.push(rest, &mut self.key);
-        if self.key.len() > 2 * INPUT.len() {
+        if self.key.len() > INPUT.len() {
             // Some other key: only that it is another is kept of it.
             self.key.clear();
             self.key.push('-');

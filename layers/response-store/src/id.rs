@@ -30,8 +30,9 @@ pub struct ResponseId {
     own: [u8; 16],
 }
 
-/// What all responses of one conversation have in common: 16 bits of the second in which it
-/// began, so that what is new lies together in the indexes of a store, and 48 random bits.
+/// What all responses of one conversation have in common: 24 bits of the time at which it began,
+/// in 1/256 of a second, so that what is new lies together in the indexes of a store, and 40
+/// random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Conversation([u8; 8]);
 
@@ -49,8 +50,9 @@ impl ResponseId {
     pub fn root() -> Self {
         let mut bytes = [0; 24];
         fill(&mut bytes);
-        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        bytes[..2].copy_from_slice(&second.to_be_bytes()[6..]);
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ticks = began.as_secs() << 8 | u64::from(began.subsec_nanos()) * 256 / 1_000_000_000;
+        bytes[..3].copy_from_slice(&ticks.to_be_bytes()[5..]);
         Self::from_bytes(bytes)
     }
 
@@ -181,3 +183,29 @@ impl fmt::Display for InvalidId {
 }
 
 impl std::error::Error for InvalidId {}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread::sleep, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn conversations_that_begin_later_come_later() {
+        let tick = |id: ResponseId| u32::from_be_bytes([0, id.to_bytes()[0], id.to_bytes()[1], id.to_bytes()[2]]);
+        let first = tick(ResponseId::root());
+        sleep(Duration::from_millis(20));
+        let later = tick(ResponseId::root()).wrapping_sub(first) & 0x00ff_ffff;
+        assert!((5..=2_560).contains(&later), "{later} ticks of 1/256 s in 20 ms, or a little more");
+    }
+
+    #[test]
+    fn ids_are_spelled_in_one_way() {
+        let bytes = std::array::from_fn(|at| u8::try_from(at * 11 % 256).unwrap_or_default());
+        let id = ResponseId::from_bytes(bytes);
+        assert_eq!(id.to_string(), "resp_000b16212c37424d58636e79848f9aa5b0bbc6d1dce7f2fd");
+        assert_eq!(id.conversation().to_string(), "000b16212c37424d");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(id.to_string().to_uppercase().parse::<ResponseId>().is_err());
+    }
+}

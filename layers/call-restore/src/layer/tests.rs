@@ -94,6 +94,16 @@ async fn errors_and_what_cannot_be_read_pass() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_over_the_limit_is_not_held() {
+    let body = answer(&call("mcp__fs__read", None));
+    for (limit, status) in [(body.to_string().len(), 200), (20, 502)] {
+        let layer = CallRestoreLayer::new().limits(Limits { response: limit, ..Limits::default() });
+        let response = layer.layer(upstream(200, body.clone())).oneshot(mapped(create(&json!({})))).await.unwrap();
+        assert_eq!(response.status(), status, "at most {limit} bytes");
+    }
+}
+
 /// Counts what is logged.
 #[derive(Clone, Default)]
 struct Logged(Arc<std::sync::Mutex<Vec<tracing::Level>>>);
@@ -124,11 +134,12 @@ fn a_map_that_is_missing_is_counted_and_said_once() {
     let body = answer(&call("mcp__fs__read", None));
     metrics::with_local_recorder(&recorder, || {
         tracing::subscriber::with_default(logged.clone(), || {
-            for uri in ["/v1/responses", "/v1/responses", "/v1/embeddings"] {
+            for (uri, said) in [("/v1/responses", 1), ("/v1/responses", 1), ("/v1/embeddings", 1)] {
                 let mut request = create(&json!({}));
                 *request.uri_mut() = uri.parse().unwrap();
                 let response = runtime.block_on(layer.layer(upstream(200, body.clone())).oneshot(request)).unwrap();
                 assert_eq!(runtime.block_on(body_json(response.into_body())), body);
+                assert_eq!(logged.0.lock().unwrap().len(), said, "at once, and not again");
             }
             // An empty map is not a missing one.
             let mut request = create(&json!({}));

@@ -175,3 +175,29 @@ pub(super) fn custom_events(item: &Json, deltas: &[&str]) -> Vec<Json> {
     events.push(response_event("completed", std::slice::from_ref(item)));
     events
 }
+
+#[test]
+fn one_item_is_restored_as_those_of_a_response_are() {
+    let mut item = Value::from_text(function_call("mcp__fs.read", "{}").to_string());
+    Restorer::new(map()).restore_item(&mut item, 3);
+    let restored: Json = serde_json::from_slice(&item.text()).unwrap();
+    assert_eq!(restored, with(function_call("read", "{}"), json!({"namespace": "mcp__fs"})));
+}
+
+/// What the model says while a call is in doubt overtakes the call, and takes its number.
+#[test]
+fn text_overtakes_a_call_in_doubt_and_the_numbers_stay_in_order() {
+    let half = function_call("shell", "{\"cmd\":\"l");
+    let message =
+        json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []});
+    let events = [
+        response_event("created", &[]),
+        item_event("added", &with(function_call("shell", ""), json!({"status": "in_progress"}))),
+        item_event("done", &half),
+        delta("output_text", "msg_1", "While"),
+        with(item_event("added", &message), json!({"output_index": 1})),
+        response_event("completed", &[half.clone()]),
+    ];
+    let expected = [0, 1, 3, 2, 4, 5].map(|at: usize| events[at].clone());
+    check(&events, &expected);
+}

@@ -10,7 +10,7 @@ use super::{
     names::{Found, Names, Tag},
     scan,
     value::to_text,
-    write::{Length, Rope, Sink},
+    write::{Copied, Length, Rope, Sink},
 };
 
 /// A JSON object, opened one level deep.
@@ -282,7 +282,9 @@ impl Object {
     }
 
     pub(crate) fn into_frames(self) -> std::collections::VecDeque<Bytes> {
-        let mut rope = Rope::default();
+        let mut copied = Copied::default();
+        self.write(&mut copied);
+        let mut rope = Rope::with_room(&copied);
         self.write(&mut rope);
         rope.into_frames()
     }

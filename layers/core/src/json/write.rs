@@ -40,14 +40,39 @@ impl Sink for Length {
 /// Below this a piece is copied beside its neighbours: a frame of its own costs more than that.
 const COPY_BELOW: usize = 4096;
 
-/// Pieces of text, small ones joined, large ones shared with where they came from.
+/// Only counts what a [`Rope`] copies.
 #[derive(Debug, Default)]
+pub(crate) struct Copied(usize);
+
+impl Sink for Copied {
+    fn byte(&mut self, _: u8) {
+        self.0 += 1;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+
+    fn part(&mut self, _: &Bytes, part: Range<usize>) {
+        if part.len() < COPY_BELOW {
+            self.0 += part.len();
+        }
+    }
+}
+
+/// Pieces of text, small ones joined, large ones shared with where they came from.
+#[derive(Debug)]
 pub(crate) struct Rope {
     done: VecDeque<Bytes>,
     open: BytesMut,
 }
 
 impl Rope {
+    /// With room for what was counted: to grow would copy it once more.
+    pub(crate) fn with_room(copied: &Copied) -> Self {
+        Self { done: VecDeque::new(), open: BytesMut::with_capacity(copied.0) }
+    }
+
     pub(crate) fn into_frames(mut self) -> VecDeque<Bytes> {
         self.flush();
         self.done

@@ -332,6 +332,26 @@ proptest! {
         prop_assert_eq!(event.kind(), "t");
         prop_assert!(Value::parse(event.data().clone()).is_ok());
     }
+
+    #[test]
+    fn an_event_is_the_same_whoever_counts_its_lines(
+        lines in prop::collection::vec("(event: |data: |:|)(\\{\"type\":\"x\"\\}|a|)(\n|\n|\n\n|\r\n|\r)", 0..12), size in 1..40usize,
+    ) {
+        let text = lines.concat();
+        let (mut counted, mut split) = (Splitter::new(MAX), Splitter::new(MAX));
+        for chunk in text.as_bytes().chunks(size) {
+            let chunk = Bytes::copy_from_slice(chunk);
+            counted.push(chunk.clone());
+            split.push(chunk);
+            while let Some(event) = counted.next_event() {
+                let (event, expected) = (event.unwrap(), Event::from_text(split.next().unwrap().unwrap()));
+                prop_assert_eq!(event.kind(), expected.kind());
+                prop_assert_eq!(event.data(), expected.data());
+                prop_assert_eq!(event.into_text(), expected.into_text());
+            }
+            prop_assert!(split.next().is_none());
+        }
+    }
 }
 
 #[tokio::test]
