@@ -1,7 +1,10 @@
 use std::collections::HashSet;
 
 use serde_json::{Value as Json, json};
-use tower_responses_core::ToolKind::{self, Custom, Function, ToolSearch};
+use tower_responses_core::{
+    ToolKind::{self, Custom, Function, ToolSearch},
+    json::Object,
+};
 
 use crate::{
     Normalizer, Policy, ToolPolicies,
@@ -211,6 +214,27 @@ fn a_newer_declaration_replaces_an_older_one_only_if_its_schema_differs() {
     assert!(tools[0]["description"].as_str().unwrap().contains("two"));
 }
 
+/// In its own text: what writes JSON in tests sorts the keys.
+#[test]
+fn a_schema_in_another_spelling_is_the_same() {
+    for (again, expected) in [
+        (r#"{ "properties": {"a": {"type":"string"}}, "type":"object" }"#, "old"),
+        (r#"{"type":"object","properties":{"a":{"type":"string"}}}"#, "old"),
+        (r#"{"properties":{"a":{"type":"number"}},"type":"object"}"#, "new"),
+    ] {
+        let first = r#"{"type":"object","properties":{"a":{"type":"string"}}}"#;
+        let request = format!(
+            r#"{{"input":"hi","tools":[{{"type":"function","name":"f","description":"old","parameters":{first}}},
+                {{"type":"function","name":"f","description":"new","parameters":{again}}}]}}"#
+        );
+        let mut body = Object::parse(request.into()).unwrap();
+        Normalizer::new().normalize(&mut body).unwrap();
+        let tools = body.get("tools").unwrap().elements().unwrap();
+        assert_eq!(tools.len(), 1);
+        assert_eq!(tools[0].member_str("description").unwrap(), expected, "{again}");
+    }
+}
+
 #[test]
 fn namespaces_of_one_name_are_one() {
     let first = merged(namespace("n", &[function("a")]), json!({"description": "About."}));
@@ -352,6 +376,17 @@ fn an_empty_list_of_tools_stays_empty() {
     let item = json!({"type": "additional_tools", "tools": [function("given")]});
     let upstream = normalize(&json!({"input": [item], "tools": []}));
     assert_eq!(upstream.names(), ["given"]);
+}
+
+/// Nothing could find them.
+#[test]
+fn deferred_tools_are_shown_where_no_list_brings_a_search() {
+    let deferred = merged(function("lazy"), json!({"defer_loading": true}));
+    let item = |tools: Json| json!({"type": "additional_tools", "tools": tools});
+    let upstream = normalize(&json!({"input": [item(json!([deferred]))]}));
+    assert_eq!(upstream.names(), ["lazy"]);
+    let upstream = normalize(&json!({"input": [item(json!([deferred, search()]))]}));
+    assert_eq!(upstream.names(), ["tool_search"]);
 }
 
 #[test]

@@ -57,6 +57,30 @@ fn one_tool_is_found_in_each_way_that_clients_write_it() {
 }
 
 #[test]
+fn of_tools_with_one_name_the_one_of_the_kind_is_chosen() {
+    let tools = json!([function("run"), custom("run"), function("tool_search"), search()]);
+    let names = normalize(&json!({"input": "hi", "tools": tools})).names();
+    let rows = [
+        (json!({"type": "function", "name": "run"}), 0),
+        (json!({"type": "custom", "name": "run"}), 1),
+        (json!({"type": "function", "name": "tool_search"}), 2),
+        (json!({"type": "tool_search"}), 3),
+    ];
+    for (choice, at) in rows {
+        let upstream = normalize(&json!({"input": "hi", "tools": tools, "tool_choice": choice}));
+        assert_eq!(upstream.body["tool_choice"]["name"], names[at], "{choice} of {names:?}");
+    }
+}
+
+#[test]
+fn a_choice_without_a_name_is_the_upstream_s_to_refuse() {
+    for kind in ["function", "custom"] {
+        let choice = json!({"type": kind});
+        assert_eq!(normalize(&request(&choice)).body["tool_choice"], choice);
+    }
+}
+
+#[test]
 fn a_deferred_tool_that_is_chosen_is_shown() {
     for name in ["mcp__db__hidden", "hidden"] {
         let upstream = normalize(&request(&json!({"type": "function", "name": name})));

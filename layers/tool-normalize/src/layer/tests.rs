@@ -4,7 +4,7 @@ use http_body_util::{BodyExt, Full};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde_json::{Value as Json, json};
 use tower::{ServiceExt, service_fn};
-use tower_responses_core::ToolMap;
+use tower_responses_core::{ToolMap, json::Object};
 use tower_responses_testing::{ScriptedBody, body_json, body_text, create, json_response, sse, sse_response};
 
 use super::*;
@@ -46,6 +46,57 @@ async fn the_map_is_there_also_without_tools() {
     let response = answer(ToolNormalizeLayer::new(), create(&body)).await;
     assert!(!response.headers().contains_key(DROPPED_TOOLS));
     assert_eq!(body_json(response.into_body()).await["known"], 0);
+}
+
+/// What a layer can be told is what a normalizer can be told.
+#[tokio::test]
+async fn each_setting_reaches_the_request() {
+    let deferred = json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}],
+        "encrypted_content": "secret"});
+    let described = |name: &str| {
+        json!({"type": "namespace", "name": name, "description": "About.",
+        "tools": [function("a"), function("b")]})
+    };
+    let body = json!({
+        "input": [
+            {"type": "function_call", "call_id": "c", "name": "gone", "arguments": "{}"},
+            {"type": "web_search_call", "id": "ws", "status": "completed"}, {"type": "unheard_of"}, deferred,
+        ],
+        "tools": [described("n"), {"type": "web_search"}],
+    });
+    let new = Normalizer::new;
+    let layer = ToolNormalizeLayer::new;
+    let rows = [
+        (
+            new().tools(ToolPolicies::new().set("web_search", Policy::Pass)),
+            layer().tools(ToolPolicies::new().set("web_search", Policy::Pass)),
+        ),
+        (new().strict(Strict::Force), layer().strict(Strict::Force)),
+        (
+            new().namespace_descriptions(NamespaceDescriptions::Omit),
+            layer().namespace_descriptions(NamespaceDescriptions::Omit),
+        ),
+        (new().undeclared_calls(UndeclaredCalls::Pass), layer().undeclared_calls(UndeclaredCalls::Pass)),
+        (new().hosted_items(HostedItems::Drop), layer().hosted_items(HostedItems::Drop)),
+        (new().unknown_items(Policy::Drop), layer().unknown_items(Policy::Drop)),
+        (new().encrypted_reasoning(EncryptedReasoning::Pass), layer().encrypted_reasoning(EncryptedReasoning::Pass)),
+        (new().hosted_items(HostedItems::Pass), layer().normalizer(new().hosted_items(HostedItems::Pass))),
+    ];
+    let seen = async |layer| body_json(answer(layer, create(&body)).await.into_body()).await["body"].clone();
+    let by_default = seen(layer()).await;
+    for (normalizer, layer) in rows {
+        let mut expected = Object::parse(body.to_string().into()).unwrap();
+        normalizer.normalize(&mut expected).unwrap();
+        let expected = String::from_utf8(expected.text().to_vec()).unwrap();
+        assert_ne!(by_default, json!(expected), "{normalizer:?} makes a difference");
+        assert_eq!(seen(layer).await, json!(expected), "{normalizer:?}");
+    }
+}
+
+#[test]
+fn a_future_shows_nothing_of_its_request() {
+    let calling = ToolNormalizeLayer::new().layer(service_fn(mirror)).call(create(&json!({"input": "secret"})));
+    assert_eq!(format!("{calling:?}"), "ToolNormalizeFuture { .. }");
 }
 
 #[tokio::test]

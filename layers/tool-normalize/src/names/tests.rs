@@ -58,6 +58,11 @@ fn a_taken_name_is_told_apart() {
     let again = taken(&["a__b__c", &first], &tool(Some("a"), "b__c"));
     assert!(again.starts_with("a__b__c_") && again != first, "{again}");
     assert_eq!((&*first, &*again), ("a__b__c_db335578", "a__b__c_e56be211"));
+    // Each kind by itself.
+    let taken = |kind, name: &str| choose(&ClientTool::new(kind, None, name), |taken| taken == name);
+    assert_eq!(taken(ToolKind::Custom, "run"), "run_8ad1e4e3");
+    assert_eq!(taken(ToolKind::ToolSearch, "tool_search"), "tool_search_38511254");
+    let taken = |taken: &[&str], tool: &ClientTool| choose(tool, |name| taken.contains(&name));
     let other = taken(&["a__b__c"], &tool(Some("a__b"), "c"));
     assert_ne!(first, other);
 }

@@ -117,6 +117,8 @@ fn calls_of_undeclared_tools_are_declared_after_all_others() {
         assert_eq!(upstream.names(), ["plain", name]);
         assert!(upstream.tools()[1]["description"].as_str().unwrap().to_lowercase().contains(gone));
         assert_eq!(upstream.means(name).unwrap().0, kind);
+        let takes_text = upstream.tools()[1]["parameters"]["required"] == json!(["input"]);
+        assert_eq!(takes_text, kind == ToolKind::Custom, "{name}");
 
         let pass = Normalizer::new().undeclared_calls(UndeclaredCalls::Pass);
         let passed = with(&pass, &request);
