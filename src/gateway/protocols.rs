@@ -1,8 +1,9 @@
 use std::{io, time::Duration};
 
+use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
-    server::conn::auto::Builder,
+    server::conn::auto,
 };
 use tokio::net::TcpStream;
 
@@ -18,28 +19,26 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// buffer of every connection twice as large. So they are looked at where they are.
 #[derive(Debug)]
 pub(super) struct Protocols {
-    /// Has to find out.
-    either: Builder<TokioExecutor>,
-    http1: Builder<TokioExecutor>,
-    http2: Builder<TokioExecutor>,
+    pub(super) http1: http1::Builder,
+    /// HTTP/2, or whatever shows when more has come.
+    pub(super) other: auto::Builder<TokioExecutor>,
 }
 
 impl Protocols {
     pub(super) fn new() -> Self {
-        let mut either = Builder::new(TokioExecutor::new());
-        either.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        Self { http1: either.clone().http1_only(), http2: either.clone().http2_only(), either }
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        let mut other = auto::Builder::new(TokioExecutor::new());
+        other.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        Self { http1, other }
     }
+}
 
-    /// What serves this connection, once its client has said something.
-    pub(super) async fn of(&self, stream: &TcpStream) -> io::Result<&Builder<TokioExecutor>> {
-        let mut first = [0; PREFACE.len()];
-        let length = tokio::time::timeout(HEADER_TIMEOUT, stream.peek(&mut first)).await??;
-        if first[..length] != PREFACE[..length] || length == 0 {
-            return Ok(&self.http1);
-        }
-        Ok(if length == PREFACE.len() { &self.http2 } else { &self.either })
-    }
+/// Whether a client speaks HTTP/1, once it has said something.
+pub(super) async fn is_http1(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; PREFACE.len()];
+    let length = tokio::time::timeout(HEADER_TIMEOUT, stream.peek(&mut first)).await??;
+    Ok(length == 0 || first[..length] != PREFACE[..length])
 }
 
 #[cfg(test)]
@@ -48,25 +47,22 @@ mod tests {
 
     use super::*;
 
-    async fn chosen(said: &[u8]) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
-        client.write_all(said).await.expect("said");
-        let (stream, _) = listener.accept().await.expect("accepted");
-        let protocols = Protocols::new();
-        let chosen = protocols.of(&stream).await.expect("looked at");
-        let all = [(&protocols.http1, "1"), (&protocols.http2, "2"), (&protocols.either, "?")];
-        let name = all.iter().find(|(builder, _)| std::ptr::eq(*builder, chosen)).map(|(_, name)| *name);
-        let mut rest = vec![0; said.len()];
-        assert_eq!(stream.peek(&mut rest).await.expect("still there"), said.len());
-        name.expect("one of them").to_owned()
-    }
-
     #[tokio::test]
-    async fn the_first_bytes_tell() {
-        assert_eq!(chosen(b"POST /v1/responses HTTP/1.1\r\n").await, "1");
-        assert_eq!(chosen(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0").await, "2");
-        assert_eq!(chosen(b"PRI").await, "?");
-        assert_eq!(chosen(b"P").await, "?");
+    async fn the_first_bytes_tell_and_stay() {
+        for (said, expected) in [
+            (&b"POST /v1/responses HTTP/1.1\r\n"[..], true),
+            (b"G", true),
+            (b"PRI * HTTP/1.1\r\n\r\n", true),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0", false),
+            (b"P", false),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+            client.write_all(said).await.expect("said");
+            let (stream, _) = listener.accept().await.expect("accepted");
+            assert_eq!(is_http1(&stream).await.expect("looked at"), expected, "{}", String::from_utf8_lossy(said));
+            let mut rest = vec![0; said.len()];
+            assert_eq!(stream.peek(&mut rest).await.expect("still there"), said.len());
+        }
     }
 }

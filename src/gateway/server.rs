@@ -1,6 +1,13 @@
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -11,10 +18,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tower_responses_core::ResponseBody;
+use tower_responses_core::{BoxError, ResponseBody};
 use tower_service::Service;
 
-use super::{connection_service::ConnectionService, protocols::Protocols};
+use super::{
+    connection_service::ConnectionService,
+    protocols::{Protocols, is_http1},
+};
 
 /// Accepts connections and serves them, HTTP/1.1 and HTTP/2 without TLS alike.
 #[derive(Debug)]
@@ -71,8 +81,9 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let connection = Connection { stream, protocols: protocols.clone(), watcher: graceful.watcher() };
-                    tokio::spawn(connection.serve(service.clone(), self.shutdown.clone()));
+                    let (protocols, watcher) = (protocols.clone(), graceful.watcher());
+                    let connection = Connection { stream, protocols, watcher, shutdown: self.shutdown.clone() };
+                    tokio::spawn(connection.serve(service.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -89,37 +100,55 @@ impl Server {
 struct Connection {
     stream: TcpStream,
     protocols: Arc<Protocols>,
+    /// The server ends when all of these have gone.
     watcher: Watcher,
+    shutdown: watch::Receiver<bool>,
 }
 
 impl Connection {
-    async fn serve<S>(self, service: S, mut shutdown: watch::Receiver<bool>)
+    async fn serve<S>(mut self, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
-        let Self { stream, protocols, watcher } = self;
         // Events are small and each matters by itself.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = self.stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let http = tokio::select! {
-            http = protocols.of(&stream) => http,
-            _ = shutdown.wait_for(|ending| *ending) => return,
-        };
-        let http = match http {
-            Ok(http) => http,
-            Err(error) => return tracing::debug!(%error, "a connection said nothing"),
+        let is_http1 = tokio::select! {
+            is_http1 = is_http1(&self.stream) => is_http1,
+            _ = self.shutdown.wait_for(|ending| *ending) => return,
         };
         let service = ConnectionService::new(service);
-        // Awaited as it is made: a variable would hold it a second time.
-        watcher
-            .watch(http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned())
-            .map(|ended| {
-                if let Err(error) = ended {
-                    tracing::debug!(error, "a connection ended with an error");
-                }
-            })
-            .await;
+        let ended = match is_http1 {
+            Ok(true) => self.http1(service).await.map_err(BoxError::from),
+            Ok(false) => {
+                let (stream, http) = (TokioIo::new(self.stream), &self.protocols.other);
+                let connection = http.serve_connection_with_upgrades(stream, service).into_owned();
+                Box::pin(self.watcher.watch(connection)).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error, "a connection ended with an error");
+        }
+    }
+
+    async fn http1<S>(mut self, service: ConnectionService<S>) -> hyper::Result<()>
+    where
+        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let mut connection = self.protocols.http1.serve_connection(TokioIo::new(self.stream), service).with_upgrades();
+        let mut shutdown = pin!(self.shutdown.wait_for(|ending| *ending));
+        let mut is_ending = false;
+        poll_fn(|cx| {
+            if !is_ending && shutdown.as_mut().poll(cx).is_ready() {
+                is_ending = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            Pin::new(&mut connection).poll(cx)
+        })
+        .await
     }
 }

@@ -143,3 +143,24 @@ pub enum EncryptedReasoning {
     /// It goes to the upstream, which made it.
     Pass,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_some_types_are_known() {
+        for (kind, known) in [
+            ("web_search", Some("web_search")),
+            ("web_search_preview_2025_03_11", Some("web_search")),
+            ("computer_use_preview", Some("computer")),
+            ("web_searcher", None),
+            ("computers", None),
+            ("mcp_list", None),
+            ("shell_preview", None),
+            ("", None),
+        ] {
+            assert_eq!(family(kind), known, "{kind}");
+        }
+    }
+}

@@ -53,8 +53,8 @@ pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
 /// servers need none.
 fn call(item: &Value, name: &str, arguments: &[&[u8]]) -> Edit {
     let [call_id, id, status] = item.members(["call_id", "id", "status"]);
-    let length: usize = arguments.iter().map(|piece| piece.len()).sum();
-    let call = ObjectText::new("function_call", name.len() + length + length / 8)
+    let length = arguments.iter().chain([&name.as_bytes()]).map(|piece| piece.len()).sum();
+    let call = ObjectText::new("function_call", length)
         .maybe("call_id", call_id.filter(Value::is_string).or(id).as_ref())
         .string("name", name)
         .pieces("arguments", arguments)

@@ -67,6 +67,29 @@ fn depth_has_an_end() {
     assert!(!is_enforceable(&deep));
 }
 
+/// Whichever way down, and at the same level.
+#[test]
+fn every_way_down_has_an_end() {
+    for (open, close) in [("{\"items\":", "}"), ("{\"anyOf\":[", "]}"), ("{\"properties\":{\"a\":", "}}"), ("[", "]")] {
+        let nested =
+            |inner: &str, levels: usize| [open.repeat(levels), inner.to_owned(), close.repeat(levels)].concat();
+        let is_cleaned = |levels: usize| {
+            let mut schema = Value::from_text(nested(r#"{"encrypted":true}"#, levels));
+            clean(&mut schema);
+            schema.text() == nested("{}", levels)
+        };
+        assert!(is_cleaned(DEEPEST - 1), "{open}");
+        assert!(!is_cleaned(DEEPEST), "{open}");
+        if open == "[" {
+            continue;
+        }
+        let is_known =
+            |levels: usize| all_known(&mut Value::from_text(nested(r#"{"type":"string"}"#, levels)), DEEPEST);
+        assert!(is_known(DEEPEST - 1), "{open}");
+        assert!(!is_known(DEEPEST), "{open}");
+    }
+}
+
 #[test]
 fn only_schemas_that_every_engine_takes_are_enforced() {
     let object = |more: Json| {

@@ -155,4 +155,8 @@ fn unknown_items_follow_the_policy() {
     assert_eq!(of(Policy::Drop).unwrap().input(), [] as [Json; 0]);
     let error = of(Policy::Reject).unwrap_err();
     assert!(error.status() == 400 && error.message().contains("'ghost_snapshot'"));
+    let message = json!({"type": "message", "role": "user", "content": "hi"});
+    let known = json!({"input": [message]});
+    let kept = try_with(&Normalizer::new().unknown_items(Policy::Reject), &known).unwrap();
+    assert_eq!(kept.input(), std::slice::from_ref(&message));
 }
