@@ -103,6 +103,13 @@ impl Events {
         self.queue.push_back(step);
     }
 
+    /// Gives back the room of a queue that is empty and was long.
+    pub(super) fn release(&mut self) {
+        if self.queue.capacity() > 1 && self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+
     /// Lets an event go no further; the numbers of later events close the gap.
     pub fn drop_event(&mut self, event: &Event) {
         if !event.is_comment() {

@@ -115,7 +115,12 @@ impl EventStream {
             }
         }
         self.standing = held;
-        if held { Poll::Pending } else { Poll::Ready(()) }
+        if held {
+            return Poll::Pending;
+        }
+        // What came all at once is rare, and its room is not kept for the rest of a stream.
+        self.stages.iter_mut().for_each(|stage| stage.inbox.release());
+        Poll::Ready(())
     }
 
     /// Sends on what the filter at `at` has let go.
