@@ -77,7 +77,7 @@ mod tests {
 
         fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
             self.looks += 1;
-            if self.looks % self.every == 0 {
+            if self.looks.is_multiple_of(self.every) {
                 return Poll::Ready(Ok(()));
             }
             cx.waker().wake_by_ref();

@@ -51,7 +51,7 @@ impl ResponseId {
         let mut bytes = [0; 24];
         fill(&mut bytes);
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ticks = began.as_secs() << 8 | u64::from(began.subsec_nanos()) * 256 / 1_000_000_000;
+        let ticks = (began.as_secs() << 8) | (u64::from(began.subsec_nanos()) * 256 / 1_000_000_000);
         bytes[..3].copy_from_slice(&ticks.to_be_bytes()[5..]);
         Self::from_bytes(bytes)
     }

@@ -196,7 +196,7 @@ fn text_overtakes_a_call_in_doubt_and_the_numbers_stay_in_order() {
         item_event("done", &half),
         delta("output_text", "msg_1", "While"),
         with(item_event("added", &message), json!({"output_index": 1})),
-        response_event("completed", &[half.clone()]),
+        response_event("completed", std::slice::from_ref(&half)),
     ];
     let expected = [0, 1, 3, 2, 4, 5].map(|at: usize| events[at].clone());
     check(&events, &expected);
