@@ -15,7 +15,7 @@ const TEXT: &str = concat!(
     "event: brand.new\ndata: {\"type\":\"brand.new\",\"sequence_number\":3}\n\n",
     "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"brand_new_call\",\"name\":\"mcp__fs__read\"}}\n\n",
     "data: {\"type\":\"response.function_call_arguments.delta\",\"item_id\":\"fc_9\",\"delta\":\"{\"}\n\n",
-    "data: {\"type\":\"response.function_call_arguments.done\", \"item_id\":\"fc_9\",\"name\":\"shell\",\"arguments\":\"{}\"}\n\n",
+    "data: {\"type\":\"response.function_call_arguments.done\", \"item_id\":\"fc_9\",\"name\" : \"shell\",\"arguments\":\"{}\"}\n\n",
     "data: {\"type\":\"response.output_item.done\",\"sequence_number\":6,\"item\":{ \"name\":\"shell\", ",
     "\"type\":\"function_call\",\"id\":\"fc_9\",\"call_id\":\"c\",\"arguments\":\"{}\",\"status\":\"completed\"}}\n\n",
     "data: {\"type\":\"response.completed\",\"response\":{ \"status\":\"completed\",",
