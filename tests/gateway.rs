@@ -227,6 +227,35 @@ async fn answers_in_flight_end_before_the_gateway_does() {
     assert!(status.success(), "{status}");
 }
 
+/// What a client says first tells its protocol, however slowly it says it. One that says nothing
+/// does not keep the gateway from ending.
+#[tokio::test]
+async fn the_first_bytes_of_a_connection_may_come_slowly() {
+    let mut gateway = Gateway::start(&["--store", "none"]);
+    let address = gateway.url.strip_prefix("http://").unwrap().to_owned();
+    let silent = TcpStream::connect(&address).await.unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let head = b"GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    for (said, answer) in [(&preface[..], &b"\x04"[..]), (&head[..], b"HTTP/1.1 200")] {
+        for at in [0, 1, 3, 20, 24, 30] {
+            let mut client = TcpStream::connect(&address).await.unwrap();
+            client.set_nodelay(true).unwrap();
+            client.write_all(&said[..at]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            client.write_all(&said[at..]).await.unwrap();
+            let mut heard = [0; 12];
+            client.read_exact(&mut heard).await.unwrap();
+            // The type of a frame stands behind its length.
+            let heard = if answer.len() == 1 { &heard[3..4] } else { &heard[..] };
+            assert_eq!(heard, answer, "{} bytes at first", at);
+        }
+    }
+    gateway.signal("TERM");
+    let ended = gateway.wait(Duration::from_secs(5)).expect("it ends");
+    assert!(ended.success());
+    drop(silent);
+}
+
 #[tokio::test]
 async fn models_are_routed_to_their_upstreams_after_aliases() {
     let (one, two) = (upstream(Model::obedient()).await, upstream(Model::obedient().named("second")).await);
