@@ -61,7 +61,7 @@ struct Line {
     method: Method,
     path: String,
     /// Copied: a header keeps the buffer alive that it was read into.
-    request_id: Option<Box<[u8]>>,
+    request_id: Option<Box<str>>,
     facts: Mutex<Facts>,
     figures: Arc<Figures>,
 }
@@ -85,7 +85,7 @@ impl Line {
             started: Instant::now(),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            request_id: request.headers().get(REQUEST_ID).map(|id| id.as_bytes().into()),
+            request_id: request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(Into::into),
             facts: Mutex::default(),
             figures,
         }
@@ -119,7 +119,7 @@ impl Drop for Line {
             output_tokens = facts.output_tokens,
             first_event_ms = facts.first_event.map(millis),
             ms = millis(took),
-            request_id = self.request_id.as_deref().and_then(|id| std::str::from_utf8(id).ok()),
+            request_id = self.request_id.as_deref(),
             "request"
         );
         self.figures.count(status, outcome, took, &facts);
