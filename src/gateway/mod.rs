@@ -9,6 +9,7 @@ mod connection_service;
 mod exchange_log;
 mod figures;
 mod in_flight;
+mod log_format;
 mod log_writer;
 mod model_lists;
 mod protocols;

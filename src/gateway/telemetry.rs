@@ -3,6 +3,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     ConfigError,
+    log_format::TextLine,
     log_writer::{self, LogGuard},
 };
 
@@ -16,7 +17,7 @@ pub(super) fn install_log(format: Option<&str>) -> Result<LogGuard, ConfigError>
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // It fails where somebody else has installed a log, who is then the one to be heard.
     let _ = match format {
-        None | Some("text") => log.compact().try_init(),
+        None | Some("text") => log.event_format(TextLine).try_init(),
         Some("json") => log.json().flatten_event(true).try_init(),
         Some(other) => return Err(ConfigError::new(format!("log format '{other}' is not known: text or json"))),
     };

@@ -1,19 +1,56 @@
 //! Where in an object the member of a name stands.
 
-/// What tells most keys apart without looking at them: their length and their ends. 0 for a key
-/// with an escape, which may spell anything.
+use std::ops::Range;
+
+/// What tells keys apart without looking at them: the whole of a short one, length and ends of
+/// others. 0 for a key with an escape, which may spell anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag(u32);
+pub(super) struct Tag(u64);
+
+/// The longest name that its tag holds whole.
+const SHORT: usize = 7;
+
+/// The first bytes of a long name, and the last, as they stand in a word.
+const FIRST: u64 = 0x00ff_ffff;
+const LAST: u64 = 0xffff_ffff << 32;
 
 impl Tag {
     pub(super) const ESCAPED: Self = Self(0);
 
     #[inline]
     pub(super) fn of(name: &[u8]) -> Self {
-        let end = |byte: Option<&u8>| u32::from(byte.copied().unwrap_or_default());
-        #[allow(clippy::cast_possible_truncation, reason = "keys of lengths far apart may have one tag")]
-        let length = name.len() as u16;
-        Self(1 << 31 | u32::from(length) << 16 | end(name.first()) << 8 | end(name.last()))
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => Self::long(name.len(), u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => Self::short(name.len(), name.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))),
+        }
+    }
+
+    /// The tag of the name that stands there in `text`: what stands behind a short one is read with it.
+    #[inline]
+    pub(super) fn within(text: &[u8], name: Range<usize>) -> Self {
+        let length = name.len();
+        match text.get(name.start..).and_then(<[u8]>::first_chunk) {
+            Some(word) if length <= SHORT => Self::short(length, u64::from_le_bytes(*word) & ((1 << (length * 8)) - 1)),
+            _ => Self::of(text.get(name).unwrap_or_default()),
+        }
+    }
+
+    #[inline]
+    fn short(length: usize, name: u64) -> Self {
+        Self((length as u64 + 1) << 56 | name)
+    }
+
+    #[inline]
+    fn long(length: usize, first: u64, last: u64) -> Self {
+        // Lengths far apart may have one tag.
+        let length = (length as u64 + 1).min(0xff);
+        Self(length << 56 | (last & LAST) >> 8 | first & FIRST)
+    }
+
+    /// Whether no other name has this tag.
+    #[inline]
+    pub(super) fn is_whole(self) -> bool {
+        (1..=SHORT as u64 + 1).contains(&(self.0 >> 56))
     }
 }
 
@@ -56,6 +93,12 @@ impl Names {
         Self { tags: Vec::with_capacity(names), escaped: false, slots }
     }
 
+    /// Whether some key may spell anything.
+    #[inline]
+    pub(super) fn has_escapes(&self) -> bool {
+        self.escaped
+    }
+
     pub(super) fn push(&mut self, tag: Tag) {
         self.escaped |= tag == Tag::ESCAPED;
         self.tags.push(tag);
@@ -92,8 +135,8 @@ impl Names {
 
     #[inline]
     fn slot(&self, tag: Tag) -> usize {
-        let hash = tag.0.wrapping_mul(0x9E37_79B1);
-        (hash >> 16) as usize & (self.slots.len() - 1)
+        let hash = tag.0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (hash >> 40) as usize & (self.slots.len() - 1)
     }
 
     /// The places of a name. `is` says whether the name at a place is the one.
@@ -127,5 +170,29 @@ impl Names {
         let tags = std::mem::take(&mut self.tags);
         *self = Self::with_capacity(tags.len());
         tags.into_iter().enumerate().filter(|(at, _)| keep(*at)).for_each(|(_, tag)| self.push(tag));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_is_that_of_the_name_whatever_stands_around_it(before in ".{0,9}", name in ".{0,20}", after in ".{0,9}") {
+            let text = format!("{before}{name}{after}");
+            let tag = Tag::within(text.as_bytes(), before.len()..before.len() + name.len());
+            prop_assert_eq!(tag, Tag::of(name.as_bytes()));
+            prop_assert!(tag != Tag::ESCAPED);
+            prop_assert_eq!(tag.is_whole(), name.len() <= SHORT);
+        }
+
+        #[test]
+        fn short_names_have_tags_of_their_own(one in "[a\0b]{0,7}", other in "[a\0b]{0,9}") {
+            let tags = [&one, &other].map(|name| Tag::of(name.as_bytes()));
+            prop_assert_eq!(tags[0] == tags[1], one == other);
+        }
     }
 }

@@ -133,8 +133,8 @@ impl Object {
         let mut members = Vec::with_capacity(expected);
         let mut names = Names::with_capacity(expected);
         let end = scan::members::<CHECK>(text, open, |range| {
-            let name = &text[range.key.start + 1..range.key.end - 1];
-            names.push(if range.escaped { Tag::ESCAPED } else { Tag::of(name) });
+            let name = range.key.start + 1..range.key.end - 1;
+            names.push(if range.escaped { Tag::ESCAPED } else { Tag::within(text, name) });
             let value = text.slice(range.value);
             let value = match range.elements {
                 Some(elements) => Value::from(Array::of(value, elements)),
@@ -156,12 +156,15 @@ impl Object {
         self.members.is_empty()
     }
 
+    #[inline]
     fn position(&self, name: &str) -> Option<usize> {
-        self.find(name).map(|found| found.last)
+        self.find(Tag::of(name.as_bytes()), name).map(|found| found.last)
     }
 
-    fn find(&self, name: &str) -> Option<Found> {
-        self.names.find(Tag::of(name.as_bytes()), |at| self.members[at].is(&self.source, name))
+    /// `tag` is that of `name`: nearly all names are constants, and so are their tags.
+    fn find(&self, tag: Tag, name: &str) -> Option<Found> {
+        let is_whole = tag.is_whole() && !self.names.has_escapes();
+        self.names.find(tag, |at| is_whole || self.members[at].is(&self.source, name))
     }
 
     fn push(&mut self, name: &str, value: Value) {
@@ -189,31 +192,37 @@ impl Object {
     }
 
     /// The member called `name`.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.position(name).map(|at| &self.members[at].value)
     }
 
     /// The member called `name`, to be changed or opened.
+    #[inline]
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
         self.position(name).map(|at| &mut self.members[at].value)
     }
 
     /// The member called `name`, if it is a string.
+    #[inline]
     pub fn get_str(&self, name: &str) -> Option<Cow<'_, str>> {
         self.get(name)?.as_str()
     }
 
     /// The member called `name`, opened, if it is an object.
+    #[inline]
     pub fn object_mut(&mut self, name: &str) -> Option<&mut Object> {
         self.get_mut(name)?.as_object_mut()
     }
 
     /// The member called `name`, opened, if it is an array.
+    #[inline]
     pub fn array_mut(&mut self, name: &str) -> Option<&mut super::Array> {
         self.get_mut(name)?.as_array_mut()
     }
 
     /// Whether there is a member called `name` that is not `null`.
+    #[inline]
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| !value.is_null())
     }
@@ -235,7 +244,7 @@ impl Object {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
         let value = value.into();
-        let Some(Found { last: at, repeated }) = self.find(name) else { return self.push(name, value) };
+        let Some(Found { last: at, repeated }) = self.find(Tag::of(name.as_bytes()), name) else { return self.push(name, value) };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;

@@ -147,7 +147,7 @@ fn end_of<const CHECK: bool>(text: &[u8], at: usize) -> Option<usize> {
 /// The end of a key, and whether there is an escape in it.
 #[inline(always)]
 fn key_end<const CHECK: bool>(text: &[u8], at: usize) -> Option<(usize, bool)> {
-    if let Some(end) = short_string(text, at) {
+    if let Ok(end) = short_string(text, at) {
         return Some((end, false));
     }
     let end = if CHECK { check_string(text, at)? } else { skip_string(text, at)? };
@@ -189,7 +189,16 @@ pub(crate) fn key_is(key: &[u8], escaped: bool, name: &str) -> bool {
     if escaped {
         return escaped_key_is(key, name);
     }
-    key.len() == name.len() + 2 && &key[1..=name.len()] == name.as_bytes()
+    key.len() == name.len() + 2 && same(&key[1..=name.len()], name.as_bytes())
+}
+
+/// Whether two names of one length are the same: to call what compares long texts costs more.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
+    words.iter().zip(other_words).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
+        && rest.iter().zip(other_rest).all(|(one, other)| one == other)
 }
 
 #[cold]

@@ -8,39 +8,36 @@ use memchr::memchr2;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES << 7;
 
-/// How many words are looked at one by one.
+/// How many words of a string are looked at before it is taken for a long one.
 const WORDS: usize = 4;
 
+/// How many bytes of a long string are looked at together.
+const BLOCK: usize = 32;
+
+/// How many blocks are looked at before a search is set up.
+const BLOCKS: usize = 4;
+
 /// The end of the string whose opening quote is at `at`, if it is short, without escapes, and
-/// ASCII: what nearly all keys are.
+/// ASCII: what nearly all keys are. Else a place up to which it is that.
 #[inline(always)]
-pub(super) fn short_string(text: &[u8], at: usize) -> Option<usize> {
+pub(super) fn short_string(text: &[u8], at: usize) -> Result<usize, usize> {
     let mut at = at + 1;
     for _ in 0..WORDS {
-        let word = word_at(text, at)?;
+        let Some(word) = word_at(text, at) else { break };
         if let Some(offset) = first(quotes(word) | controls(word) | (word & HIGHS)) {
-            return (text[at + offset] == b'"').then_some(at + offset + 1);
+            let end = at + offset;
+            return if text[end] == b'"' { Ok(end + 1) } else { Err(end) };
         }
         at += 8;
     }
-    None
+    Err(at)
 }
 
 /// The end of the string whose opening quote is at `at`.
 pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        let mut words = 0;
-        while words < WORDS {
-            let Some(word) = word_at(text, at) else { break };
-            match first(quotes(word)) {
-                None => (at, words) = (at + 8, words + 1),
-                Some(offset) if text[at + offset] == b'"' => return Some(at + offset + 1),
-                // Where there is one escape, there are more.
-                Some(offset) => (at, words) = (at + offset + 2, 0),
-            }
-        }
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        at = quote_or_escape(text, at)?;
         if text[at] == b'"' {
             return Some(at + 1);
         }
@@ -48,16 +45,41 @@ pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The same, if the string is JSON in UTF-8.
-#[inline]
-pub(super) fn check_string(text: &[u8], at: usize) -> Option<usize> {
-    if let Some(end) = short_string(text, at) {
-        return Some(end);
+/// The place of the first quote or backslash from `at` on.
+#[inline(always)]
+fn quote_or_escape(text: &[u8], mut at: usize) -> Option<usize> {
+    for _ in 0..WORDS {
+        let Some(word) = word_at(text, at) else { break };
+        if let Some(offset) = first(quotes(word)) {
+            return Some(at + offset);
+        }
+        at += 8;
     }
-    check_rest(text, at + 1)
+    let rest = text.get(at..)?;
+    let (blocks, _) = rest.as_chunks::<BLOCK>();
+    let plain = blocks.iter().take(BLOCKS).take_while(|block| !holds(block, is_quote)).count();
+    at += plain * BLOCK;
+    if plain < BLOCKS {
+        while let Some(word) = word_at(text, at) {
+            if let Some(offset) = first(quotes(word)) {
+                return Some(at + offset);
+            }
+            at += 8;
+        }
+    }
+    memchr2(b'"', b'\\', text.get(at..)?).map(|offset| at + offset)
 }
 
-/// The same for any string; its text begins at `start`.
+/// The end of the string whose opening quote is at `at`, if it is JSON in UTF-8.
+#[inline]
+pub(super) fn check_string(text: &[u8], at: usize) -> Option<usize> {
+    match short_string(text, at) {
+        Ok(end) => Some(end),
+        Err(plain) => check_rest(text, plain),
+    }
+}
+
+/// The same, of a string whose text is ASCII without escapes up to `start`.
 fn check_rest(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     let mut ascii = true;
@@ -93,29 +115,35 @@ pub(super) struct Plain {
 /// The stretch that begins at `at`; its end may be the end of the text.
 pub(super) fn plain(text: &[u8], mut at: usize) -> Plain {
     let mut highs = 0;
-    for _ in 0..WORDS {
+    let mut words = 0;
+    loop {
         let Some(word) = word_at(text, at) else { break };
         highs |= word & HIGHS;
         if let Some(offset) = first(quotes(word) | controls(word)) {
             return Plain { end: at + offset, ascii: highs == 0 };
         }
-        at += 8;
-    }
-    let rest = text.get(at..).unwrap_or_default();
-    let (blocks, _) = rest.as_chunks::<32>();
-    for block in blocks {
-        // Without a branch, so that it becomes a few instructions on vectors.
-        let special = block.iter().fold(false, |found, byte| found | is_special(*byte));
-        highs |= block.as_chunks().0.iter().fold(0, |all, word| all | u64::from_le_bytes(*word)) & HIGHS;
-        if special {
-            break;
+        (at, words) = (at + 8, words + 1);
+        if words == WORDS {
+            // What stops a block is found in its words.
+            let (blocks, _) = text.get(at..).unwrap_or_default().as_chunks::<BLOCK>();
+            for block in blocks.iter().take_while(|block| !holds(block, is_special)) {
+                highs |= block.as_chunks().0.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word)) & HIGHS;
+                at += BLOCK;
+            }
         }
-        at += 32;
     }
     let tail = text.get(at..).unwrap_or_default();
     let length = tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len());
     let ascii = highs == 0 && tail[..length].is_ascii();
     Plain { end: at + length, ascii }
+}
+
+/// Whether a byte of the block is what is looked for. Without a branch inside, so that it becomes
+/// a few instructions on vectors.
+#[inline(always)]
+fn holds(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> bool {
+    let marks = block.map(|byte| if is(byte) { u8::MAX } else { 0 });
+    marks.as_chunks().0.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word)) != 0
 }
 
 /// The JSON string that spells `text`.
@@ -150,8 +178,12 @@ pub fn escape(text: &[u8], json: &mut Vec<u8>) {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+fn is_quote(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\')
+}
+
 fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+    is_quote(byte) | (byte < 0x20)
 }
 
 fn word_at(text: &[u8], at: usize) -> Option<u64> {
