@@ -73,6 +73,11 @@ impl Collect {
         self.rest.extend_from_slice(&data);
     }
 
+    /// What has come so far.
+    pub(crate) fn so_far(&self) -> &[u8] {
+        if self.rest.is_empty() { &self.first } else { &self.rest }
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, CollectError>> {
         let too_large = CollectError::TooLarge { limit: self.limit };
         loop {

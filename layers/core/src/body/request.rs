@@ -3,7 +3,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -16,7 +16,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use super::{Collect, CollectError, downcast::downcast};
-use crate::{ApiError, BoxBody, BoxError, json::Object};
+use crate::{
+    ApiError, BoxBody, BoxError,
+    json::{Object, Opening},
+};
 
 /// The body of a request on its way to the upstream: bytes, until a layer wants to read it; then
 /// a JSON object, for that layer and all further in; then bytes again.
@@ -97,7 +100,8 @@ impl RequestBody {
             metrics::counter!("tower_responses_request_parsed_again_total").increment(1);
             tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
         }
-        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true)) }
+        // Most of a request is its `input`, and whoever reads requests reads that.
+        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), Opening::new("input")) }
     }
 }
 
@@ -202,7 +206,7 @@ pub struct ReadObject {
 }
 
 enum ReadState {
-    Reading(Collect),
+    Reading(Collect, Opening),
     Done(Option<Result<Box<Object>, ReadError>>),
 }
 
@@ -219,12 +223,17 @@ impl Future for ReadObject {
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.state {
-            ReadState::Reading(collect) => {
-                let text = ready!(collect.poll(cx));
-                self.state = ReadState::Done(None);
+            ReadState::Reading(collect, opening) => {
+                let Poll::Ready(text) = collect.poll(cx) else {
+                    // There is time: the rest is still on its way.
+                    opening.look(collect.so_far());
+                    return Poll::Pending;
+                };
+                let ReadState::Reading(_, opening) = std::mem::replace(&mut self.state, ReadState::Done(None)) else {
+                    unreachable!("it was reading")
+                };
                 Poll::Ready(match text {
-                    // Most of a request is its `input`, and whoever reads requests reads that.
-                    Ok(text) => Object::parse_opening(text, "input").map(Box::new).map_err(ReadError::Syntax),
+                    Ok(text) => opening.finish(text).map(Box::new).map_err(ReadError::Syntax),
                     Err(error) => Err(ReadError::Body(error)),
                 })
             }

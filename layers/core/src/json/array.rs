@@ -33,14 +33,16 @@ impl Array {
     /// Opens text that is known to be JSON; `None` if no array can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
         let elements = scan::elements(&text)?;
-        Some(Self::of(text, elements))
+        Some(Self::of(text, 0, elements))
     }
 
-    /// The array that is `text`, whose elements stand at these places.
-    pub(super) fn of(text: Bytes, elements: Vec<scan::ElementRange>) -> Self {
+    /// The array that is `text`, whose elements stand at these places, counted from as many bytes
+    /// before it as `before` says.
+    pub(super) fn of(text: Bytes, before: usize, elements: Vec<scan::ElementRange>) -> Self {
+        let within = |place: Range<usize>| place.start - before..place.end - before;
         let element = |range: scan::ElementRange| Element {
-            value: Value::from_text(text.slice(range.value)),
-            place: Some(range.whole),
+            value: Value::from_text(text.slice(within(range.value))),
+            place: Some(within(range.whole)),
         };
         let elements = elements.into_iter().map(element).collect();
         Self { source: text, elements, changed: false }

@@ -16,6 +16,7 @@
 mod array;
 mod names;
 mod object;
+mod opening;
 pub(crate) mod scan;
 mod value;
 mod write;
@@ -27,6 +28,7 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+pub(crate) use self::opening::Opening;
 pub use self::{
     array::{Array, Edit},
     object::Object,

@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Array, SyntaxError, Value,
+    SyntaxError, Value,
     names::{Found, Names, Tag},
     scan,
     value::to_text,
@@ -99,51 +99,47 @@ impl Object {
     /// # Errors
     /// Where `text` is not UTF-8, not JSON, or no object.
     pub fn parse(text: Bytes) -> Result<Self, SyntaxError> {
-        Self::checked(text, None)
-    }
-
-    /// Opens text that is known to be JSON, or that passes as it is where it turns out not to be.
-    /// `None` if no object can be made out.
-    pub fn split(text: Bytes) -> Option<Self> {
-        Self::split_members::<false>(&text, None, 8).map(|(object, _)| object)
-    }
-
-    /// Checks that `text` is JSON and opens it, and in the same pass the array called `open`.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse).
-    pub(crate) fn parse_opening(text: Bytes, open: &'static str) -> Result<Self, SyntaxError> {
-        Self::checked(text, Some(open))
-    }
-
-    fn checked(text: Bytes, open: Option<&'static str>) -> Result<Self, SyntaxError> {
         // Bodies have more members than events and items.
-        match Self::split_members::<true>(&text, open, 40) {
+        match Self::split_members::<true>(&text, 40) {
             Some((object, end)) if scan::skip_space(&text, end) == text.len() => Ok(object),
             _ => Err(SyntaxError::of(&text)),
         }
     }
 
+    /// Opens text that is known to be JSON, or that passes as it is where it turns out not to be.
+    /// `None` if no object can be made out.
+    pub fn split(text: Bytes) -> Option<Self> {
+        Self::split_members::<false>(&text, 8).map(|(object, _)| object)
+    }
+
     /// The object, and where it ends in the text. About so many members are `expected`.
-    fn split_members<const CHECK: bool>(
-        text: &Bytes,
-        open: Option<&'static str>,
-        expected: usize,
-    ) -> Option<(Self, usize)> {
-        let mut members = Vec::with_capacity(expected);
-        let mut names = Names::with_capacity(expected);
-        let end = scan::members::<CHECK>(text, open, |range| {
-            let name = range.key.start + 1..range.key.end - 1;
-            names.push(if range.escaped { Tag::ESCAPED } else { Tag::within(text, name) });
-            let value = text.slice(range.value);
-            let value = match range.elements {
-                Some(elements) => Value::from(Array::of(value, elements)),
-                None => Value::from_text(value),
-            };
-            members.push(Member { key: Key::Came(range.key), escaped: range.escaped, value, place: Some(range.whole) });
+    fn split_members<const CHECK: bool>(text: &Bytes, expected: usize) -> Option<(Self, usize)> {
+        let mut object = Self::with_room(text, expected);
+        let end = scan::members::<CHECK>(text, |range| {
+            let value = Value::from_text(text.slice(range.value.clone()));
+            object.push_came(range, value);
             ControlFlow::Continue(())
         })?;
-        Some((Self { source: text.clone(), members, names, changed: false }, end))
+        Some((object, end))
+    }
+
+    /// Without the members of the object that is `text`, but with room for so many.
+    pub(super) fn with_room(text: &Bytes, members: usize) -> Self {
+        Self {
+            source: text.clone(),
+            members: Vec::with_capacity(members),
+            names: Names::with_capacity(members),
+            changed: false,
+        }
+    }
+
+    /// Adds a member that stands there in the text.
+    #[inline]
+    pub(super) fn push_came(&mut self, range: scan::MemberRange, value: Value) {
+        let scan::Key { place: key, escaped, .. } = range.key;
+        let name = key.start + 1..key.end - 1;
+        self.names.push(if escaped { Tag::ESCAPED } else { Tag::within(&self.source, name) });
+        self.members.push(Member { key: Key::Came(key), escaped, value, place: Some(range.whole) });
     }
 
     /// How many members there are.

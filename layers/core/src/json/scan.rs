@@ -11,7 +11,7 @@ use self::{
     string::{check_string, short_string, skip_string},
 };
 
-mod check;
+pub(super) mod check;
 pub(crate) mod string;
 
 #[cfg(test)]
@@ -19,14 +19,73 @@ mod tests;
 
 /// Where one member of an object stands: its key with the quotes, its value, and all from the
 /// separator before it to the separator after it.
+#[derive(Debug)]
 pub(crate) struct MemberRange {
-    pub(crate) key: Range<usize>,
-    /// Whether there is an escape in the key.
-    pub(crate) escaped: bool,
+    pub(crate) key: Key,
     pub(crate) value: Range<usize>,
     pub(crate) whole: Range<usize>,
-    /// The elements of the value, if they were wanted. Their places count from its beginning.
-    pub(crate) elements: Option<Vec<ElementRange>>,
+}
+
+/// Where a key stands, with its quotes.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) place: Range<usize>,
+    /// Whether there is an escape in it.
+    pub(crate) escaped: bool,
+    /// Where the member begins, right behind the separator.
+    pub(super) start: usize,
+    /// Where the value begins.
+    pub(super) value: usize,
+}
+
+impl Key {
+    /// The key of the member behind the separator at `at`.
+    #[inline(always)]
+    pub(super) fn after<const CHECK: bool>(text: &[u8], at: usize) -> Option<Self> {
+        let start = at + 1;
+        let key = skip_space(text, start);
+        if text.get(key)? != &b'"' {
+            return None;
+        }
+        let (end, escaped) = key_end::<CHECK>(text, key)?;
+        let colon = skip_space(text, end);
+        if text.get(colon)? != &b':' {
+            return None;
+        }
+        Some(Self { place: key..end, escaped, start, value: skip_space(text, colon + 1) })
+    }
+
+    /// The member whose value ends there, if it is followed by what has to follow it.
+    #[inline(always)]
+    pub(super) fn member(self, text: &[u8], value_end: usize) -> Option<(MemberRange, Follows)> {
+        let (end, follows) = Follows::at(text, value_end, b'}')?;
+        Some((MemberRange { value: self.value..value_end, whole: self.start..end, key: self }, follows))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is(&self, text: &[u8], name: &str) -> bool {
+        key_is(&text[self.place.clone()], self.escaped, name)
+    }
+}
+
+/// What follows a member or an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follows {
+    Another,
+    Nothing,
+}
+
+impl Follows {
+    /// What comes after a value, and where that is; `close` ends what the value is in.
+    #[inline(always)]
+    pub(super) fn at(text: &[u8], value_end: usize, close: u8) -> Option<(usize, Self)> {
+        let at = skip_space(text, value_end);
+        match text.get(at)? {
+            b',' => Some((at, Self::Another)),
+            byte if *byte == close => Some((at, Self::Nothing)),
+            _ => None,
+        }
+    }
 }
 
 /// The ranges of one element of an array.
@@ -85,61 +144,45 @@ fn skip_compound(text: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Shows the members of the object that is `text` in their order to `each`, which may break off.
-/// The elements of the array called `open` are found on the way.
 ///
 /// Gives the place behind the object if all of it was seen. With `CHECK`, what was seen is JSON in
 /// UTF-8.
 #[inline(always)]
 pub(crate) fn members<const CHECK: bool>(
     text: &[u8],
-    open: Option<&'static str>,
     mut each: impl FnMut(MemberRange) -> ControlFlow<()>,
 ) -> Option<usize> {
-    let mut at = skip_space(text, 0);
-    if text.get(at)? != &b'{' {
-        return None;
-    }
-    let first = skip_space(text, at + 1);
-    if text.get(first)? == &b'}' {
-        return Some(first + 1);
-    }
+    let mut at = match start(text, b'{', b'}')? {
+        ControlFlow::Break(end) => return Some(end),
+        ControlFlow::Continue(at) => at,
+    };
     loop {
-        let start = at + 1;
-        let key = skip_space(text, start);
-        if text.get(key)? != &b'"' {
-            return None;
-        }
-        let (key_end, escaped) = key_end::<CHECK>(text, key)?;
-        let colon = skip_space(text, key_end);
-        if text.get(colon)? != &b':' {
-            return None;
-        }
-        let value = skip_space(text, colon + 1);
-        let opened =
-            open.is_some_and(|open| text.get(value) == Some(&b'[') && key_is(&text[key..key_end], false, open));
-        let (value_end, elements) = if opened {
-            let (elements, length) = elements_and_length(&text[value..], end_of::<CHECK>)?;
-            (value + length, Some(elements))
-        } else {
-            (end_of::<CHECK>(text, value)?, None)
-        };
-        let end = skip_space(text, value_end);
-        let last = match text.get(end)? {
-            b'}' => true,
-            b',' => false,
-            _ => return None,
-        };
-        let member = MemberRange { key: key..key_end, escaped, value: value..value_end, whole: start..end, elements };
+        let key = Key::after::<CHECK>(text, at)?;
+        let value_end = end_of::<CHECK>(text, key.value)?;
+        let (member, follows) = key.member(text, value_end)?;
+        at = member.whole.end;
         if each(member).is_break() {
             return None;
         }
-        if last {
-            return Some(end + 1);
+        if follows == Follows::Nothing {
+            return Some(at + 1);
         }
-        at = end;
     }
 }
 
+/// Where what is between `open` and `close` begins in `text`; breaks with its end if that is
+/// nothing.
+#[inline(always)]
+pub(super) fn start(text: &[u8], open: u8, close: u8) -> Option<ControlFlow<usize, usize>> {
+    let at = skip_space(text, 0);
+    if *text.get(at)? != open {
+        return None;
+    }
+    let first = skip_space(text, at + 1);
+    Some(if *text.get(first)? == close { ControlFlow::Break(first + 1) } else { ControlFlow::Continue(at) })
+}
+
+#[inline(always)]
 fn end_of<const CHECK: bool>(text: &[u8], at: usize) -> Option<usize> {
     if CHECK { check_value(text, at) } else { skip_value(text, at) }
 }
@@ -156,31 +199,28 @@ fn key_end<const CHECK: bool>(text: &[u8], at: usize) -> Option<(usize, bool)> {
 
 /// The elements of the array that is `text`, in order.
 pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
-    elements_and_length(text, skip_value).map(|(elements, _)| elements)
-}
-
-/// `end_of` finds the end of each element.
-fn elements_and_length(text: &[u8], end_of: fn(&[u8], usize) -> Option<usize>) -> Option<(Vec<ElementRange>, usize)> {
-    let mut at = skip_space(text, 0);
-    if text.get(at)? != &b'[' {
-        return None;
-    }
     let mut elements = Vec::new();
-    let first = skip_space(text, at + 1);
-    if text.get(first)? == &b']' {
-        return Some((elements, first + 1));
-    }
+    let mut at = match start(text, b'[', b']')? {
+        ControlFlow::Break(_) => return Some(elements),
+        ControlFlow::Continue(at) => at,
+    };
     loop {
-        let value = skip_space(text, at + 1);
-        let value_end = end_of(text, value)?;
-        let end = skip_space(text, value_end);
-        elements.push(ElementRange { value: value..value_end, whole: at + 1..end });
-        match text.get(end)? {
-            b',' => at = end,
-            b']' => return Some((elements, end + 1)),
-            _ => return None,
+        let (element, follows) = element_after::<false>(text, at)?;
+        at = element.whole.end;
+        elements.push(element);
+        if follows == Follows::Nothing {
+            return Some(elements);
         }
     }
+}
+
+/// The element behind the separator at `at`.
+#[inline(always)]
+pub(super) fn element_after<const CHECK: bool>(text: &[u8], at: usize) -> Option<(ElementRange, Follows)> {
+    let value = skip_space(text, at + 1);
+    let value_end = end_of::<CHECK>(text, value)?;
+    let (end, follows) = Follows::at(text, value_end, b']')?;
+    Some((ElementRange { value: value..value_end, whole: at + 1..end }, follows))
 }
 
 /// Whether the key text (with its quotes) spells `name`.
@@ -222,20 +262,11 @@ pub(crate) fn find_start(text: &[u8], name: &str) -> Option<usize> {
         return None;
     }
     loop {
-        let key = skip_space(text, at + 1);
-        if text.get(key)? != &b'"' {
-            return None;
+        let key = Key::after::<false>(text, at)?;
+        if key.is(text, name) {
+            return Some(key.value);
         }
-        let (key_end, escaped) = key_end::<false>(text, key)?;
-        let colon = skip_space(text, key_end);
-        if text.get(colon)? != &b':' {
-            return None;
-        }
-        let value = skip_space(text, colon + 1);
-        if key_is(&text[key..key_end], escaped, name) {
-            return Some(value);
-        }
-        at = skip_space(text, skip_value(text, value)?);
+        at = skip_space(text, skip_value(text, key.value)?);
         if text.get(at)? != &b',' {
             return None;
         }
@@ -246,9 +277,8 @@ pub(crate) fn find_start(text: &[u8], name: &str) -> Option<usize> {
 pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range<usize>>; N] {
     let mut found = [const { None }; N];
     let mut missing = N;
-    members::<false>(text, None, |member| {
-        let key = &text[member.key];
-        let is = |name: &&str| key_is(key, member.escaped, name);
+    members::<false>(text, |member| {
+        let is = |name: &&str| member.key.is(text, name);
         if let Some(at) = names.iter().position(is).filter(|at| found[*at].is_none()) {
             found[at] = Some(member.value);
             missing -= 1;

@@ -116,7 +116,7 @@ fn an_array_opened_on_the_way_is_as_one_opened_later() {
         r#"{"input":{"input":[1]},"x":["input"]}"#,
         r#"{ "input" : "text" }"#,
     ] {
-        let mut opened = Object::parse_opening(text.into(), "input").unwrap();
+        let mut opened = open(text.as_bytes()).unwrap();
         let mut plain = object(text);
         assert_eq!(opened.text(), text);
         for object in [&mut opened, &mut plain] {
@@ -126,7 +126,53 @@ fn an_array_opened_on_the_way_is_as_one_opened_later() {
         }
         assert_eq!(opened.text(), plain.text());
     }
-    assert!(Object::parse_opening("{\"input\":[1}".into(), "input").is_err());
+    assert!(open(b"{\"input\":[1}").is_err());
+}
+
+/// Opened in one go.
+fn open(text: &[u8]) -> Result<Object, SyntaxError> {
+    Opening::new("input").finish(Bytes::copy_from_slice(text))
+}
+
+#[test]
+fn an_object_is_opened_wherever_its_text_is_cut() {
+    let long = format!(r#"{{"input":["{}",[{{}}]],"x":12}}"#, "é".repeat(9000));
+    for text in [
+        r#"{"model":"a","input":[ 1 , {"input":[2]} ,"]"] , "b":1.5e3}"#,
+        r#"{"input":[],"input": [ 12 ],"é":null } "#,
+        "{}",
+        r#"{"input":[1,2]}"#,
+        r#"{"input":[1,2}"#,
+        r#"{"input":[1]"#,
+        r#"{"input":[1],}"#,
+        r#"{"a":1}x"#,
+        "[1]",
+        "",
+        &long,
+    ] {
+        let whole = open(text.as_bytes()).map(|object| object.text());
+        assert_eq!(whole.is_ok(), is_json(text.as_bytes()) && text.starts_with('{'), "{text}");
+        for step in [1, 7, 8191, 9000] {
+            let mut opening = Opening::new("input");
+            for end in (0..text.len()).step_by(step) {
+                opening.look_at(&text.as_bytes()[..end]);
+            }
+            let opened = opening.finish(text.as_bytes().to_vec().into());
+            assert_eq!(opened.map(|object| object.text()), whole, "{step}");
+        }
+    }
+}
+
+#[test]
+fn what_was_looked_at_is_not_looked_at_again() {
+    let element = format!("\"{}\",", "x".repeat(1000));
+    let mut text = format!("{{\"input\":[{}", element.repeat(100)).into_bytes();
+    let mut opening = Opening::new("input");
+    opening.look(&text);
+    // Were it looked at again, this would be found to be wrong.
+    text[20] = 0;
+    text.extend_from_slice(b"1]}");
+    assert_eq!(opening.finish(text.into()).unwrap().array_mut("input").unwrap().len(), 101);
 }
 
 /// Whether serde_json takes it, and strings are text as it wants them.
@@ -141,7 +187,7 @@ fn checked_as_serde_checks(text: &[u8]) {
     let object = [b"{\"input\":", text, b",\"x\":[", text, b"]}"].concat();
     let object = Bytes::from(object);
     assert_eq!(Object::parse(object.clone()).is_ok(), is_json(&object), "{}", String::from_utf8_lossy(&object));
-    assert_eq!(Object::parse_opening(object.clone(), "input").is_ok(), is_json(&object));
+    assert_eq!(open(&object).is_ok(), is_json(&object));
 }
 
 #[test]
