@@ -176,7 +176,8 @@ impl<'s> Catalog<'s> {
             return tool;
         }
         let client = ClientTool::new(kind, namespace, name);
-        let upstream = names::choose(&client, |name| self.names.contains_key(name));
+        let natural = names::natural(namespace, name);
+        let upstream = names::choose(&client, natural, |name| self.names.contains_key(name));
         let tool = Tool {
             client,
             function: function::undeclared(kind, &upstream),
@@ -201,7 +202,8 @@ impl<'s> Catalog<'s> {
 
     /// The tool that a client names so.
     pub(crate) fn find(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
-        let of = |kind, namespace| self.exactly(kind, namespace, name);
+        let natural = self.by_upstream_name(&names::natural(namespace, name));
+        let of = |kind, namespace| self.exactly(natural, kind, namespace, name);
         let alias = if namespace.is_none() { Some(PLAIN_NAMESPACE) } else { None };
         let is_plain = namespace.is_none_or(|namespace| namespace == PLAIN_NAMESPACE);
         // Some clients give plain tools the namespace `functions`, or none to its members.
@@ -211,9 +213,11 @@ impl<'s> Catalog<'s> {
     }
 
     /// Takes in a declaration: a new tool, or one that is known already.
-    fn declare(&mut self, client: ClientTool, declared: &Declaration<'_>, is_deferred: bool) -> usize {
+    fn declare(&mut self, client: ClientTool, declared: &Declaration, is_deferred: bool) -> usize {
         let is_shown = self.offers && !(is_deferred && self.defers);
-        let known = self.exactly(client.kind(), client.namespace(), client.name());
+        let natural = names::natural(client.namespace(), client.name());
+        let named_so = self.by_upstream_name(&natural);
+        let known = self.exactly(named_so, client.kind(), client.namespace(), client.name());
         if let Some(tool) = known.filter(|tool| !self.tools[*tool].is_undeclared) {
             self.declare_again(tool, client, declared);
             if is_shown {
@@ -221,8 +225,8 @@ impl<'s> Catalog<'s> {
             }
             return tool;
         }
-        let stand_in = known.or_else(|| self.called_before(&client));
-        let name = names::choose(&client, |name| self.names.contains_key(name));
+        let stand_in = known.or_else(|| named_so.filter(|tool| self.was_meant(*tool, &client)));
+        let name = names::choose(&client, natural, |name| self.names.contains_key(name));
         let tool = Tool {
             function: self.function(&client, declared, &name),
             schema: schema(client.kind(), declared),
@@ -244,7 +248,7 @@ impl<'s> Catalog<'s> {
         tool
     }
 
-    fn declare_again(&mut self, tool: usize, client: ClientTool, declared: &Declaration<'_>) {
+    fn declare_again(&mut self, tool: usize, client: ClientTool, declared: &Declaration) {
         let schema = schema(client.kind(), declared);
         let old = &self.tools[tool];
         if schema.is_none() || same(schema.as_ref(), old.schema.as_ref()) {
@@ -256,13 +260,12 @@ impl<'s> Catalog<'s> {
         self.tools[tool] = Tool { client, name, function, schema, is_shown, is_undeclared: false, stands_for: None };
     }
 
-    /// A tool that was called by the very name that the new one would have, before it was
-    /// declared: it was meant.
-    fn called_before(&self, client: &ClientTool) -> Option<usize> {
-        let index = *self.names.get(&*names::natural(client.namespace(), client.name()))?;
-        let tool = &self.tools[index];
+    /// Whether calls of this tool, which was not declared then, meant the new one, that would have
+    /// the same name.
+    fn was_meant(&self, tool: usize, client: &ClientTool) -> bool {
+        let tool = &self.tools[tool];
         let meant = tool.client.namespace().is_none() || tool.client.namespace() == client.namespace();
-        (tool.is_undeclared && meant).then_some(index)
+        tool.is_undeclared && meant
     }
 
     fn push(&mut self, tool: Tool) -> usize {
@@ -275,13 +278,19 @@ impl<'s> Catalog<'s> {
         index
     }
 
-    /// The tool with this identity.
-    fn exactly(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
+    /// The tool with this identity. `natural` is the one that has the natural name of it.
+    fn exactly(
+        &self,
+        natural: Option<usize>,
+        kind: ToolKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Option<usize> {
         let is_it = |tool: &usize| {
             let client = &self.tools[*tool].client;
             client.kind() == kind && client.namespace() == namespace && client.name() == name
         };
-        let natural = self.names.get(&*names::natural(namespace, name)).copied().filter(is_it);
+        let natural = natural.filter(is_it);
         let is_declared = natural.is_some_and(|tool| !self.tools[tool].is_undeclared);
         if is_declared || self.known.is_empty() {
             return natural;
@@ -290,7 +299,7 @@ impl<'s> Catalog<'s> {
     }
 
     /// What stands for a tool upstream.
-    fn function(&mut self, client: &ClientTool, declared: &Declaration<'_>, name: &str) -> Value {
+    fn function(&mut self, client: &ClientTool, declared: &Declaration, name: &str) -> Value {
         let strict = self.settings.strict;
         let prefix = self.prefix(client);
         let function = match client.kind() {
@@ -339,7 +348,7 @@ impl<'s> Catalog<'s> {
 }
 
 /// The part of a declaration that decides how a tool can be called.
-fn schema(kind: ToolKind, declared: &Declaration<'_>) -> Option<Value> {
+fn schema(kind: ToolKind, declared: &Declaration) -> Option<Value> {
     let schema = if kind == ToolKind::Custom { &declared.format } else { &declared.parameters };
     schema.clone().filter(|schema| !schema.is_null())
 }

@@ -16,12 +16,12 @@ const ANY_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// The function for a function, which may have another name. `None` if it can go as it is.
 pub(crate) fn function(
-    declared: &Declaration<'_>,
+    declared: &Declaration,
     name: Option<&str>,
     prefix: Option<&str>,
     strict: Strict,
 ) -> Option<Value> {
-    let private = declared.parameters.as_ref().is_some_and(schema::may_be_private);
+    let private = declared.may_be_private && declared.parameters.as_ref().is_some_and(schema::may_be_private);
     let deferred = declared.defer_loading.is_some();
     let forced = strict == Strict::Force && can_be_forced(declared);
     if !(name.is_some() || private || deferred || forced || prefix.is_some()) {
@@ -47,13 +47,13 @@ pub(crate) fn function(
     Some(function)
 }
 
-fn can_be_forced(declared: &Declaration<'_>) -> bool {
+fn can_be_forced(declared: &Declaration) -> bool {
     declared.strict.as_ref().and_then(Value::as_bool) != Some(true)
         && declared.parameters.as_ref().is_some_and(schema::is_enforceable)
 }
 
 /// The description with what comes before it, if it does not begin so already.
-fn described(declared: &Declaration<'_>, prefix: Option<&str>) -> Option<String> {
+fn described(declared: &Declaration, prefix: Option<&str>) -> Option<String> {
     let prefix = prefix?;
     let own = declared.description.as_ref().and_then(Value::as_str);
     match own.filter(|own| !own.trim().is_empty()) {
@@ -64,7 +64,7 @@ fn described(declared: &Declaration<'_>, prefix: Option<&str>) -> Option<String>
 }
 
 /// The function for a custom tool: its free text is the one argument.
-pub(crate) fn custom(declared: &Declaration<'_>, name: &str, prefix: Option<&str>) -> Value {
+pub(crate) fn custom(declared: &Declaration, name: &str, prefix: Option<&str>) -> Value {
     let own = declared.description.as_ref().and_then(Value::as_str).unwrap_or_default();
     let mut description = described(declared, prefix).unwrap_or_else(|| own.into_owned());
     if !description.trim().is_empty() {
@@ -81,7 +81,7 @@ pub(crate) fn custom(declared: &Declaration<'_>, name: &str, prefix: Option<&str
 }
 
 /// The grammar of a custom tool, in words for the model.
-fn grammar(declared: &Declaration<'_>) -> Option<String> {
+fn grammar(declared: &Declaration) -> Option<String> {
     let format = declared.format.as_ref()?;
     let definition = format.member("definition").or_else(|| format.member("grammar")?.member("definition"))?;
     let syntax = format.member("syntax").or_else(|| format.member("grammar")?.member("syntax"));
@@ -97,7 +97,7 @@ fn grammar(declared: &Declaration<'_>) -> Option<String> {
 }
 
 /// The function for the tool search.
-pub(crate) fn tool_search(declared: &Declaration<'_>, name: &str) -> Value {
+pub(crate) fn tool_search(declared: &Declaration, name: &str) -> Value {
     let own = declared.description.as_ref().and_then(Value::as_str).filter(|own| !own.trim().is_empty());
     let mut function =
         head(name, own.as_deref().unwrap_or("Finds tools. Those that it finds can be called afterwards."));

@@ -6,7 +6,7 @@ use tower_responses_core::{
 };
 
 use crate::{
-    catalog::{Catalog, Place},
+    catalog::{Catalog, Declaration, Place},
     normalizer::Settings,
     policy::{HostedItems, Policy},
 };
@@ -60,13 +60,11 @@ fn translate_item(
         Kind::FunctionOutput => outputs::function(item),
         Kind::CustomOutput => outputs::custom(item),
         Kind::SearchOutput => {
-            let tools = item.member("tools").and_then(|tools| tools.elements()).unwrap_or_default();
-            let found = catalog.read(&tools, Place::Found)?;
+            let found = catalog.read(&Declaration::list_in(item), Place::Found)?;
             outputs::search(item, &found, catalog)
         }
         Kind::AdditionalTools => {
-            let tools = item.member("tools").and_then(|tools| tools.elements()).unwrap_or_default();
-            catalog.read(&tools, Place::Item(index))?;
+            catalog.read(&Declaration::list_in(item), Place::Item(index))?;
             Edit::remove()
         }
         Kind::Reasoning => reasoning::reasoning(item, settings.encrypted_reasoning),

@@ -42,9 +42,8 @@ pub(crate) fn is_natural(tool: &ClientTool, name: &str) -> bool {
     }
 }
 
-/// A name for `tool` that is legal, and for which `is_taken` says no.
-pub(crate) fn choose(tool: &ClientTool, is_taken: impl Fn(&str) -> bool) -> String {
-    let natural = natural(tool.namespace(), tool.name());
+/// A name for `tool`, whose natural one is given, that is legal, and for which `is_taken` says no.
+pub(crate) fn choose(tool: &ClientTool, natural: Cow<'_, str>, is_taken: impl Fn(&str) -> bool) -> String {
     if is_legal(&natural) && !is_taken(&natural) {
         return natural.into_owned();
     }

@@ -4,7 +4,7 @@ use tower_responses_core::{
 };
 
 use crate::{
-    catalog::{Catalog, Place, declares_client_search},
+    catalog::{Catalog, Declaration, Place, declares_client_search},
     choice, history, include,
     policy::{EncryptedReasoning, HostedItems, NamespaceDescriptions, Policy, Strict, ToolPolicies, UndeclaredCalls},
 };
@@ -155,14 +155,13 @@ impl Normalizer {
 impl<'s> Catalog<'s> {
     /// The catalog of what stands in the request's `tools`.
     fn of(settings: &'s Settings, tools: Option<&Value>, body: &mut Object) -> Result<Self, ApiError> {
-        let elements = |tools: &Value| tools.elements().unwrap_or_default();
         let is_search = |item: &Value| {
             item.member_str("type").as_deref() == Some("additional_tools")
-                && item.member("tools").is_some_and(|tools| declares_client_search(&elements(&tools)))
+                && declares_client_search(&Declaration::list_in(item))
         };
         // A client that sends an empty list wants an answer in words.
         let is_list = tools.is_some_and(Value::is_array);
-        let tools = tools.map(elements).unwrap_or_default();
+        let tools = tools.map(Declaration::list).unwrap_or_default();
         let is_none = is_list && tools.is_empty();
         let defers =
             declares_client_search(&tools) || body.array_mut("input").is_some_and(|input| input.iter().any(is_search));

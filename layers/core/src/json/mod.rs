@@ -33,7 +33,7 @@ pub use self::{
     array::{Array, Edit},
     object::Object,
     scan::string::escape,
-    value::Value,
+    value::{Row, Value},
 };
 
 /// Why text is not the JSON that was wanted.

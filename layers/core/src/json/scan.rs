@@ -288,6 +288,48 @@ pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option
     found
 }
 
+/// An element of an array: where it is, and where the first members of some names are in it.
+pub(crate) type RowRange<const N: usize> = (Range<usize>, [Option<Range<usize>>; N]);
+
+/// The elements of the array that begins at `at`, in one pass. They are no objects where no member
+/// is found.
+pub(crate) fn rows<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<Vec<RowRange<N>>> {
+    let mut rows = Vec::new();
+    if text.get(at)? != &b'[' {
+        return None;
+    }
+    let mut at = at;
+    if text.get(skip_space(text, at + 1))? == &b']' {
+        return Some(rows);
+    }
+    loop {
+        let value = skip_space(text, at + 1);
+        let (end, members) = row(text, value, names)?;
+        rows.push((value..end, members));
+        let (end, follows) = Follows::at(text, end, b']')?;
+        if follows == Follows::Nothing {
+            return Some(rows);
+        }
+        at = end;
+    }
+}
+
+/// The end of the value at `at`, and its members of these names.
+fn row<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<(usize, [Option<Range<usize>>; N])> {
+    let mut found = [const { None }; N];
+    if text.get(at)? != &b'{' {
+        return Some((skip_value(text, at)?, found));
+    }
+    let end = members::<false>(&text[at..], |member| {
+        let is = |name: &&str| key_is(&text[at..][member.key.place.clone()], member.key.escaped, name);
+        if let Some(place) = names.iter().position(is).filter(|place| found[*place].is_none()) {
+            found[place] = Some(at + member.value.start..at + member.value.end);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Some((at + end, found))
+}
+
 /// Decodes a JSON string; `None` for any other value.
 pub(crate) fn decode_string(text: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

@@ -1,8 +1,12 @@
 //! Reading declarations.
 
-use tower_responses_core::{ApiError, ClientTool, ToolKind, json::Value};
+use tower_responses_core::{
+    ApiError, ClientTool, ToolKind,
+    json::{Row, Value},
+};
 
 use super::{Catalog, Shown};
+use crate::schema;
 
 /// Where a list of tools stands in the request.
 #[derive(Clone, Copy)]
@@ -46,8 +50,8 @@ impl Place<'_> {
 }
 
 /// A declaration, with the members that are looked at.
-pub(crate) struct Declaration<'v> {
-    pub(crate) value: &'v Value,
+pub(crate) struct Declaration {
+    pub(crate) value: Value,
     pub(crate) description: Option<Value>,
     /// What decides how a tool can be called.
     pub(crate) parameters: Option<Value>,
@@ -58,15 +62,50 @@ pub(crate) struct Declaration<'v> {
     pub(super) tools: Option<Value>,
     execution: Option<Value>,
     pub(crate) defer_loading: Option<Value>,
+    /// Whether there may be keywords in it that have to leave.
+    pub(crate) may_be_private: bool,
 }
 
-impl<'v> Declaration<'v> {
-    pub(crate) fn of(value: &'v Value) -> Self {
-        let names =
-            ["type", "name", "description", "parameters", "format", "strict", "tools", "execution", "defer_loading"];
-        let [kind, name, description, parameters, format, strict, tools, execution, defer_loading] =
-            value.members(names);
-        Self { value, description, parameters, format, strict, kind, name, tools, execution, defer_loading }
+/// What [`Declaration`] looks at.
+const MEMBERS: [&str; 9] =
+    ["type", "name", "description", "parameters", "format", "strict", "tools", "execution", "defer_loading"];
+
+impl Declaration {
+    /// What is declared in this list; nothing if it is none.
+    pub(crate) fn list(tools: &Value) -> Vec<Self> {
+        Self::of_rows(tools.rows(MEMBERS), schema::may_be_private(tools))
+    }
+
+    /// What is declared in the member `tools` of this object.
+    pub(crate) fn list_in(object: &Value) -> Vec<Self> {
+        Self::of_rows(object.member_rows("tools", MEMBERS), schema::may_be_private(object))
+    }
+
+    /// The members of a namespace.
+    fn members(&self) -> Vec<Self> {
+        Self::of_rows(self.tools.as_ref().and_then(|tools| tools.rows(MEMBERS)), self.may_be_private)
+    }
+
+    /// Of a long list of tools one look tells that there is nothing private in any.
+    fn of_rows(rows: Option<Vec<Row<9>>>, may_be_private: bool) -> Vec<Self> {
+        rows.unwrap_or_default().into_iter().map(|row| Self::of(row, may_be_private)).collect()
+    }
+
+    fn of(Row { value, members }: Row<9>, may_be_private: bool) -> Self {
+        let [kind, name, description, parameters, format, strict, tools, execution, defer_loading] = members;
+        Self {
+            value,
+            description,
+            parameters,
+            format,
+            strict,
+            kind,
+            name,
+            tools,
+            execution,
+            defer_loading,
+            may_be_private,
+        }
     }
 
     fn is_deferred(&self) -> bool {
@@ -83,23 +122,20 @@ impl<'v> Declaration<'v> {
 }
 
 /// Whether a list of tools holds a search that the client makes itself.
-pub(crate) fn declares_client_search(tools: &[Value]) -> bool {
-    let is_search = |tool: &Value| {
-        tool.member_str("type").as_deref() == Some("tool_search") && Declaration::of(tool).is_client_search()
-    };
-    tools.iter().any(is_search)
+pub(crate) fn declares_client_search(tools: &[Declaration]) -> bool {
+    tools.iter().any(Declaration::is_client_search)
 }
 
 impl Catalog<'_> {
     /// Reads a list of tools, and gives those that can be called.
-    pub(crate) fn read(&mut self, tools: &[Value], place: Place<'_>) -> Result<Vec<usize>, ApiError> {
+    pub(crate) fn read(&mut self, tools: &[Declaration], place: Place<'_>) -> Result<Vec<usize>, ApiError> {
         let mut callable = Vec::new();
         if let Place::Item(_) = place {
             self.offers = true;
         }
         let before = self.shown.len();
         for (index, tool) in tools.iter().enumerate() {
-            self.read_tool(&Declaration::of(tool), &Place::At(&place, index), &mut callable)?;
+            self.read_tool(tool, &Place::At(&place, index), &mut callable)?;
         }
         match place {
             Place::Tools => self.declared = tools.len(),
@@ -110,7 +146,7 @@ impl Catalog<'_> {
 
     fn read_tool(
         &mut self,
-        tool: &Declaration<'_>,
+        tool: &Declaration,
         place: &Place<'_>,
         callable: &mut Vec<usize>,
     ) -> Result<(), ApiError> {
@@ -123,14 +159,14 @@ impl Catalog<'_> {
                 let client = ClientTool::new(ToolKind::ToolSearch, None, "tool_search");
                 callable.push(self.declare(client, tool, false));
             }
-            _ => return self.hosted(tool.value, place),
+            _ => return self.hosted(&tool.value, place),
         }
         Ok(())
     }
 
     fn read_namespace(
         &mut self,
-        namespace: &Declaration<'_>,
+        namespace: &Declaration,
         place: &Place<'_>,
         callable: &mut Vec<usize>,
     ) -> Result<(), ApiError> {
@@ -142,19 +178,18 @@ impl Catalog<'_> {
             known.description = description.trim().to_owned();
         }
         let name = Some(&*name).filter(|name| !name.is_empty());
-        let members = namespace.tools.as_ref().and_then(Value::elements).unwrap_or_default();
+        let members = namespace.members();
         for (index, member) in members.iter().enumerate() {
-            let member = Declaration::of(member);
             let kind = match member.kind.as_ref().and_then(Value::as_str).as_deref() {
                 Some("function") => ToolKind::Function,
                 Some("custom") => ToolKind::Custom,
                 _ => {
-                    self.hosted(member.value, &Place::At(place, index))?;
+                    self.hosted(&member.value, &Place::At(place, index))?;
                     continue;
                 }
             };
             let hidden = (namespace.is_deferred() || member.is_deferred()) && !place.is_found();
-            callable.extend(self.read_client_tool(kind, name, &member, hidden));
+            callable.extend(self.read_client_tool(kind, name, member, hidden));
         }
         Ok(())
     }
@@ -163,7 +198,7 @@ impl Catalog<'_> {
         &mut self,
         kind: ToolKind,
         namespace: Option<&str>,
-        tool: &Declaration<'_>,
+        tool: &Declaration,
         is_deferred: bool,
     ) -> Option<usize> {
         let Some(name) = tool.name.as_ref().and_then(Value::as_str) else {

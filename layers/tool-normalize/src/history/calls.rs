@@ -31,33 +31,43 @@ fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catal
 
 /// A call of a custom tool: its text is the one argument.
 pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
-    let [name, namespace, input] = item.members(["name", "namespace", "input"]);
+    let [name, namespace, input, call_id, id, status] =
+        item.members(["name", "namespace", "input", "call_id", "id", "status"]);
     let Some(tool) = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
     let input = input.map_or_else(|| "\"\"".into(), |input| input.text());
-    call(item, catalog.name(tool), &[br#"{"input":"#, &input, b"}"])
+    Labels { call_id, id, status }.call(catalog.name(tool), &[br#"{"input":"#, &input, b"}"])
 }
 
 /// A search of the client's own. `None` for one that the server made.
 pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
-    item.member_str("call_id")?;
+    let [call_id, arguments, id, status] = item.members(["call_id", "arguments", "id", "status"]);
+    call_id.as_ref()?.as_str()?;
     let tool = catalog.called(ToolKind::ToolSearch, None, "tool_search");
-    let arguments = match item.member("arguments") {
+    let arguments = match arguments {
         Some(arguments) if arguments.is_string() => arguments.as_str().unwrap_or_default().into_owned().into(),
         Some(arguments) if arguments.is_object() => arguments.text(),
         _ => "{}".into(),
     };
-    Some(call(item, catalog.name(tool), &[&arguments]))
+    Some(Labels { call_id, id, status }.call(catalog.name(tool), &[&arguments]))
 }
 
-/// A function call in place of another. It has no id: the one it had tells of another type, and
-/// servers need none.
-fn call(item: &Value, name: &str, arguments: &[&[u8]]) -> Edit {
-    let [call_id, id, status] = item.members(["call_id", "id", "status"]);
-    let length = arguments.iter().chain([&name.as_bytes()]).map(|piece| piece.len()).sum();
-    let call = ObjectText::new("function_call", length)
-        .maybe("call_id", call_id.filter(Value::is_string).or(id).as_ref())
-        .string("name", name)
-        .pieces("arguments", arguments)
-        .maybe("status", status.filter(Value::is_string).as_ref());
-    Edit::with(call.finish())
+/// What calls of all kinds have.
+struct Labels {
+    call_id: Option<Value>,
+    id: Option<Value>,
+    status: Option<Value>,
+}
+
+impl Labels {
+    /// A function call in place of another. It has no id: the one it had tells of another type,
+    /// and servers need none.
+    fn call(self, name: &str, arguments: &[&[u8]]) -> Edit {
+        let length = arguments.iter().chain([&name.as_bytes()]).map(|piece| piece.len()).sum();
+        let call = ObjectText::new("function_call", length)
+            .maybe("call_id", self.call_id.filter(Value::is_string).or(self.id).as_ref())
+            .string("name", name)
+            .pieces("arguments", arguments)
+            .maybe("status", self.status.filter(Value::is_string).as_ref());
+        Edit::with(call.finish())
+    }
 }

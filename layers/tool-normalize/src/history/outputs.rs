@@ -21,17 +21,19 @@ pub(super) fn function(item: &mut Value) -> Edit {
 
 /// The output of a custom tool.
 pub(super) fn custom(item: &Value) -> Edit {
-    let output = item.member("output").unwrap_or_else(|| Value::string(""));
-    answer(item, &normal(output.clone()).unwrap_or(output))
+    let [output, call_id] = item.members(["output", "call_id"]);
+    let output = output.unwrap_or_else(|| Value::string(""));
+    answer(call_id.as_ref(), &normal(output.clone()).unwrap_or(output))
 }
 
 /// What a search has found, for a model to read. Searches of the server's have told it already.
 pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog<'_>) -> Edit {
-    if item.member_str("call_id").is_none() {
+    let call_id = item.member("call_id").filter(|id| id.as_str().is_some());
+    if call_id.is_none() {
         return Edit::remove();
     }
     if found.is_empty() {
-        return answer(item, &Value::string("No tools were found."));
+        return answer(call_id.as_ref(), &Value::string("No tools were found."));
     }
     let mut text = "These tools were found and can be called now:".to_owned();
     for &tool in found {
@@ -41,7 +43,7 @@ pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog<'_>) -> Ed
             let _ = write!(text, ": {description}");
         }
     }
-    answer(item, &Value::string(&text))
+    answer(call_id.as_ref(), &Value::string(&text))
 }
 
 /// The beginning of a description. The whole stands in the declaration.
@@ -51,10 +53,10 @@ fn gist(description: &str) -> Option<&str> {
     Some(description[..end].trim()).filter(|gist| !gist.is_empty())
 }
 
-fn answer(item: &Value, output: &Value) -> Edit {
+fn answer(call_id: Option<&Value>, output: &Value) -> Edit {
     let output = output.text();
     let answer = ObjectText::new("function_call_output", output.len());
-    Edit::with(answer.maybe("call_id", item.member("call_id").as_ref()).json("output", &output).finish())
+    Edit::with(answer.maybe("call_id", call_id).json("output", &output).finish())
 }
 
 /// An output that servers take, if this one is another: they know strings, and lists of what can

@@ -4,12 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn choose_for(tool: &ClientTool, is_taken: impl Fn(&str) -> bool) -> String {
+    choose(tool, natural(tool.namespace(), tool.name()), is_taken)
+}
+
 fn tool(namespace: Option<&str>, name: &str) -> ClientTool {
     ClientTool::new(ToolKind::Function, namespace, name)
 }
 
 fn free(namespace: Option<&str>, name: &str) -> String {
-    choose(&tool(namespace, name), |_| false)
+    choose_for(&tool(namespace, name), |_| false)
 }
 
 #[test]
@@ -52,17 +56,17 @@ fn other_names_are_readable_with_a_hash() {
 
 #[test]
 fn a_taken_name_is_told_apart() {
-    let taken = |taken: &[&str], tool: &ClientTool| choose(tool, |name| taken.contains(&name));
+    let taken = |taken: &[&str], tool: &ClientTool| choose_for(tool, |name| taken.contains(&name));
     let first = taken(&["a__b__c"], &tool(Some("a"), "b__c"));
     assert!(first.starts_with("a__b__c_"), "{first}");
     let again = taken(&["a__b__c", &first], &tool(Some("a"), "b__c"));
     assert!(again.starts_with("a__b__c_") && again != first, "{again}");
     assert_eq!((&*first, &*again), ("a__b__c_db335578", "a__b__c_e56be211"));
     // Each kind by itself.
-    let taken = |kind, name: &str| choose(&ClientTool::new(kind, None, name), |taken| taken == name);
+    let taken = |kind, name: &str| choose_for(&ClientTool::new(kind, None, name), |taken| taken == name);
     assert_eq!(taken(ToolKind::Custom, "run"), "run_8ad1e4e3");
     assert_eq!(taken(ToolKind::ToolSearch, "tool_search"), "tool_search_38511254");
-    let taken = |taken: &[&str], tool: &ClientTool| choose(tool, |name| taken.contains(&name));
+    let taken = |taken: &[&str], tool: &ClientTool| choose_for(tool, |name| taken.contains(&name));
     let other = taken(&["a__b__c"], &tool(Some("a__b"), "c"));
     assert_ne!(first, other);
 }
@@ -85,7 +89,7 @@ fn the_hash_sees_all_that_tells_tools_apart() {
 #[test]
 fn the_readable_part_is_what_stands_before_the_hash() {
     let dotted = tool(None, "my.tool");
-    assert_eq!(readable_part(&dotted, &choose(&dotted, |_| false)), Some("my_tool"));
+    assert_eq!(readable_part(&dotted, &choose_for(&dotted, |_| false)), Some("my_tool"));
     assert_eq!(readable_part(&tool(None, "a_long_natural_name"), "a_long_natural_name"), None);
     assert_eq!(readable_part(&tool(None, "x"), "x"), None);
 }
@@ -96,7 +100,7 @@ proptest! {
         let chosen = free(namespace.as_deref(), &name);
         prop_assert!(is_legal(&chosen), "{chosen}");
         prop_assert_eq!(&chosen, &free(namespace.as_deref(), &name));
-        let taken = choose(&tool(namespace.as_deref(), &name), |name| name == chosen);
+        let taken = choose_for(&tool(namespace.as_deref(), &name), |name| name == chosen);
         prop_assert!(is_legal(&taken) && taken != chosen);
     }
 }
