@@ -279,13 +279,7 @@ impl<'s> Catalog<'s> {
     }
 
     /// The tool with this identity. `natural` is the one that has the natural name of it.
-    fn exactly(
-        &self,
-        natural: Option<usize>,
-        kind: ToolKind,
-        namespace: Option<&str>,
-        name: &str,
-    ) -> Option<usize> {
+    fn exactly(&self, natural: Option<usize>, kind: ToolKind, namespace: Option<&str>, name: &str) -> Option<usize> {
         let is_it = |tool: &usize| {
             let client = &self.tools[*tool].client;
             client.kind() == kind && client.namespace() == namespace && client.name() == name

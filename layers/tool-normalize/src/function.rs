@@ -27,24 +27,20 @@ pub(crate) fn function(
     if !(name.is_some() || private || deferred || forced || prefix.is_some()) {
         return None;
     }
-    let mut function = declared.value.clone();
-    let open = function.as_object_mut()?;
-    if let Some(name) = name {
-        open.set("name", name);
-    }
-    if let Some(description) = described(declared, prefix) {
-        open.set("description", &*description);
-    }
-    if forced {
-        open.set("strict", Value::bool(true));
-    }
+    let name = name.map(Value::string);
+    let description = described(declared, prefix).map(|description| Value::string(&description));
+    let parameters = declared.parameters.clone().filter(|_| private).map(|mut parameters| {
+        schema::clean(&mut parameters);
+        parameters
+    });
+    let strict = forced.then(|| Value::bool(true));
+    let new = [("name", &name), ("description", &description), ("strict", &strict), ("parameters", &parameters)];
+    let mut changes: Vec<_> =
+        new.into_iter().filter(|(_, new)| new.is_some()).map(|(at, new)| (at, new.as_ref())).collect();
     if deferred {
-        open.remove("defer_loading");
+        changes.push(("defer_loading", None));
     }
-    if let Some(parameters) = if private { open.get_mut("parameters") } else { None } {
-        schema::clean(parameters);
-    }
-    Some(function)
+    declared.value.with_members(&changes)
 }
 
 fn can_be_forced(declared: &Declaration) -> bool {

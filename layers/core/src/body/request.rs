@@ -100,8 +100,8 @@ impl RequestBody {
             metrics::counter!("tower_responses_request_parsed_again_total").increment(1);
             tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
         }
-        // Most of a request is its `input`, and whoever reads requests reads that.
-        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), Opening::new("input")) }
+        // Most of a request is in these, and whoever reads requests reads them.
+        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), Opening::new(&["input", "tools"])) }
     }
 }
 

@@ -24,6 +24,12 @@ struct Element {
     place: Option<Range<usize>>,
 }
 
+impl Element {
+    fn new(value: Value) -> Self {
+        Self { value, place: None }
+    }
+}
+
 impl Array {
     /// `[]`.
     pub fn new() -> Self {
@@ -76,22 +82,32 @@ impl Array {
     /// Puts `value` at the end.
     pub fn push(&mut self, value: impl Into<Value>) {
         self.changed = true;
-        self.elements.push(Element { value: value.into(), place: None });
+        self.elements.push(Element::new(value.into()));
     }
 
     /// Asks of each element what is to stand in its place.
     pub fn map(&mut self, mut edit: impl FnMut(&mut Value) -> Edit) {
-        let mut elements = Vec::with_capacity(self.elements.len());
-        for mut element in std::mem::take(&mut self.elements) {
-            match edit(&mut element.value) {
-                Edit::Keep => elements.push(element),
-                Edit::Replace(values) => {
-                    self.changed = true;
-                    elements.extend(values.into_iter().map(|value| Element { value, place: None }));
+        // Elements are moved only if their number changes.
+        let mut others: Vec<(usize, Vec<Value>)> = Vec::new();
+        for (at, element) in self.elements.iter_mut().enumerate() {
+            if let Edit::Replace(mut values) = edit(&mut element.value) {
+                self.changed = true;
+                match values.pop() {
+                    Some(value) if values.is_empty() => *element = Element::new(value),
+                    last => others.push((at, values.into_iter().chain(last).collect())),
                 }
             }
         }
-        self.elements = elements;
+        if others.is_empty() {
+            return;
+        }
+        let mut others = others.into_iter().peekable();
+        for (at, element) in std::mem::take(&mut self.elements).into_iter().enumerate() {
+            match others.next_if(|(other, _)| *other == at) {
+                Some((_, values)) => self.elements.extend(values.into_iter().map(Element::new)),
+                None => self.elements.push(element),
+            }
+        }
     }
 
     /// The text of the array: what it was opened from, unless something has changed.
@@ -151,7 +167,7 @@ impl Edit {
 
 impl FromIterator<Value> for Array {
     fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
-        let elements: Vec<_> = values.into_iter().map(|value| Element { value, place: None }).collect();
+        let elements: Vec<_> = values.into_iter().map(Element::new).collect();
         Self { source: Bytes::from_static(b"[]"), changed: !elements.is_empty(), elements }
     }
 }

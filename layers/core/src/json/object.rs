@@ -240,7 +240,9 @@ impl Object {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
         let value = value.into();
-        let Some(Found { last: at, repeated }) = self.find(Tag::of(name.as_bytes()), name) else { return self.push(name, value) };
+        let Some(Found { last: at, repeated }) = self.find(Tag::of(name.as_bytes()), name) else {
+            return self.push(name, value);
+        };
         let last = &mut self.members[at];
         last.value = value;
         last.place = None;

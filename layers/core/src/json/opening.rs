@@ -9,13 +9,13 @@ use super::{
     scan::{self, ElementRange, Follows, Key, MemberRange, check::check_value},
 };
 
-/// Checks the text of an object and finds its members while it arrives; of those of one name that
-/// are arrays the elements as well.
+/// Checks the text of an object and finds its members while it arrives; of arrays of some
+/// names the elements as well.
 ///
 /// What has been checked is not looked at again, but for the member or element that was cut off.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    array: &'static str,
+    arrays: &'static [&'static str],
     members: Vec<(MemberRange, Option<Vec<ElementRange>>)>,
     stage: Stage,
     /// The separator behind which to go on, or the end of what has ended.
@@ -44,9 +44,9 @@ struct OpenArray {
 const LEAST: usize = 8 << 10;
 
 impl Opening {
-    /// Opens the arrays called `array` too.
-    pub(crate) fn new(array: &'static str) -> Self {
-        Self { array, members: Vec::new(), stage: Stage::Start, at: 0, wanted: LEAST }
+    /// Opens the arrays of these names too.
+    pub(crate) fn new(arrays: &'static [&'static str]) -> Self {
+        Self { arrays, members: Vec::new(), stage: Stage::Start, at: 0, wanted: LEAST }
     }
 
     /// Looks at what has come of the text so far.
@@ -89,13 +89,15 @@ impl Opening {
         loop {
             match &mut self.stage {
                 Stage::End => return Some(()),
-                Stage::Start => (self.stage, self.at) = match scan::start(text, b'{', b'}')? {
-                    ControlFlow::Break(end) => (Stage::End, end),
-                    ControlFlow::Continue(at) => (Stage::Member, at),
-                },
+                Stage::Start => {
+                    (self.stage, self.at) = match scan::start(text, b'{', b'}')? {
+                        ControlFlow::Break(end) => (Stage::End, end),
+                        ControlFlow::Continue(at) => (Stage::Member, at),
+                    }
+                }
                 Stage::Member => {
                     let key = Key::after::<true>(text, self.at)?;
-                    if opens_array(text, &key, self.array)? {
+                    if opens_array(text, &key, self.arrays)? {
                         self.at = key.value;
                         self.stage = Stage::Element(OpenArray { key, elements: Vec::new() });
                     } else {
@@ -136,9 +138,9 @@ impl OpenArray {
     }
 }
 
-/// Whether this is the key of an array of this name in which there is something.
-fn opens_array(text: &[u8], key: &Key, name: &str) -> Option<bool> {
-    if *text.get(key.value)? != b'[' || !key.is(text, name) {
+/// Whether this is the key of an array of such a name in which there is something.
+fn opens_array(text: &[u8], key: &Key, names: &[&str]) -> Option<bool> {
+    if *text.get(key.value)? != b'[' || !names.iter().any(|name| key.is(text, name)) {
         return Some(false);
     }
     Some(*text.get(scan::skip_space(text, key.value + 1))? != b']')

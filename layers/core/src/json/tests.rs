@@ -131,7 +131,7 @@ fn an_array_opened_on_the_way_is_as_one_opened_later() {
 
 /// Opened in one go.
 fn open(text: &[u8]) -> Result<Object, SyntaxError> {
-    Opening::new("input").finish(Bytes::copy_from_slice(text))
+    Opening::new(&["input"]).finish(Bytes::copy_from_slice(text))
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn an_object_is_opened_wherever_its_text_is_cut() {
         let whole = open(text.as_bytes()).map(|object| object.text());
         assert_eq!(whole.is_ok(), is_json(text.as_bytes()) && text.starts_with('{'), "{text}");
         for step in [1, 7, 8191, 9000] {
-            let mut opening = Opening::new("input");
+            let mut opening = Opening::new(&["input"]);
             for end in (0..text.len()).step_by(step) {
                 opening.look_at(&text.as_bytes()[..end]);
             }
@@ -167,7 +167,7 @@ fn an_object_is_opened_wherever_its_text_is_cut() {
 fn what_was_looked_at_is_not_looked_at_again() {
     let element = format!("\"{}\",", "x".repeat(1000));
     let mut text = format!("{{\"input\":[{}", element.repeat(100)).into_bytes();
-    let mut opening = Opening::new("input");
+    let mut opening = Opening::new(&["input"]);
     opening.look(&text);
     // Were it looked at again, this would be found to be wrong.
     text[20] = 0;
@@ -446,5 +446,30 @@ fn names_are_found_in_tables_of_every_size() {
             }
             assert!(names.find(super::names::Tag::of(b"other"), |_| true).is_none());
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn members_are_changed_as_an_opened_object_changes_them(
+        names in prop::collection::vec("[a-e]|\\\\u0061|é", 0..6),
+        space in "[ \n]{0,2}",
+        changes in prop::collection::vec(prop::option::of("[0-9]|\"x\""), 3),
+    ) {
+        let members = names.iter().enumerate().map(|(at, name)| format!("{space}\"{name}\"{space}:{space}[{at}, 0]{space}"));
+        let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+        let value = Value::from_text(text);
+        let new: Vec<_> = changes.into_iter().map(|new| new.map(Value::from_text)).collect();
+        let changed = value.with_members(&[("a", new[0].as_ref()), ("c", new[1].as_ref()), ("é", new[2].as_ref())]).unwrap();
+        let mut opened = value.clone();
+        let object = opened.as_object_mut().unwrap();
+        for (name, new) in ["a", "c", "é"].into_iter().zip(new) {
+            match new {
+                Some(new) => object.set(name, new),
+                None => drop(object.remove(name)),
+            }
+        }
+        prop_assert_eq!(changed.text(), opened.text());
+        prop_assert!(Value::from_text("[1]").with_members(&[("a", None)]).is_none());
     }
 }

@@ -218,9 +218,9 @@ impl Value {
     pub fn rows<const N: usize>(&self, names: [&str; N]) -> Option<Vec<Row<N>>> {
         match &self.0 {
             Repr::Text(text) => rows_at(text, 0, names),
-            Repr::Array(array) => Some(
-                array.iter().map(|value| Row { value: value.clone(), members: value.members(names) }).collect(),
-            ),
+            Repr::Array(array) => {
+                Some(array.iter().map(|value| Row { value: value.clone(), members: value.members(names) }).collect())
+            }
             Repr::Object(_) => None,
         }
     }
@@ -232,6 +232,35 @@ impl Value {
             Repr::Object(object) => object.get(name)?.rows(names),
             Repr::Array(_) => None,
         }
+    }
+
+    /// The object with these members changed, as [`Object::set`] does it, or removed where there is
+    /// no value; written in one pass. `None` if this is no object.
+    ///
+    /// ```
+    /// use tower_responses_core::json::Value;
+    ///
+    /// let tool = Value::from_text(r#"{"type":"function", "name":"run","strict":null,"x":1}"#);
+    /// let (name, kind) = (Value::string("fs__run"), Value::string("d"));
+    /// let changed = tool.with_members(&[("name", Some(&name)), ("strict", None), ("description", Some(&kind))]);
+    /// assert_eq!(changed.unwrap().text(), r#"{"type":"function","name":"fs__run","x":1,"description":"d"}"#);
+    /// ```
+    #[must_use]
+    pub fn with_members(&self, changes: &[(&str, Option<&Self>)]) -> Option<Self> {
+        if let Repr::Text(text) = &self.0
+            && let Some(text) = scan::with_members(text, changes)
+        {
+            return Some(Self::from_text(text));
+        }
+        let mut changed = self.clone();
+        let object = changed.as_object_mut()?;
+        for &(name, value) in changes {
+            match value {
+                Some(value) => object.set(name, value.clone()),
+                None => drop(object.remove(name)),
+            }
+        }
+        Some(changed)
     }
 
     /// A copy that shares nothing: a slice of a body keeps the whole of it in memory.

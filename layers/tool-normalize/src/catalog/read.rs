@@ -133,6 +133,7 @@ impl Catalog<'_> {
         if let Place::Item(_) = place {
             self.offers = true;
         }
+        self.names.reserve(tools.len());
         let before = self.shown.len();
         for (index, tool) in tools.iter().enumerate() {
             self.read_tool(tool, &Place::At(&place, index), &mut callable)?;
@@ -144,12 +145,7 @@ impl Catalog<'_> {
         Ok(callable)
     }
 
-    fn read_tool(
-        &mut self,
-        tool: &Declaration,
-        place: &Place<'_>,
-        callable: &mut Vec<usize>,
-    ) -> Result<(), ApiError> {
+    fn read_tool(&mut self, tool: &Declaration, place: &Place<'_>, callable: &mut Vec<usize>) -> Result<(), ApiError> {
         let hidden = tool.is_deferred() && !place.is_found();
         match tool.kind.as_ref().and_then(Value::as_str).as_deref() {
             Some("namespace") => return self.read_namespace(tool, place, callable),
@@ -179,6 +175,7 @@ impl Catalog<'_> {
         }
         let name = Some(&*name).filter(|name| !name.is_empty());
         let members = namespace.members();
+        self.names.reserve(members.len());
         for (index, member) in members.iter().enumerate() {
             let kind = match member.kind.as_ref().and_then(Value::as_str).as_deref() {
                 Some("function") => ToolKind::Function,

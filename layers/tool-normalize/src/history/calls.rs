@@ -9,17 +9,17 @@ use super::text::ObjectText;
 use crate::catalog::Catalog;
 
 /// A call of a function: renamed, if the upstream knows it by another name.
-pub(super) fn function(item: &mut Value, catalog: &mut Catalog<'_>) -> Edit {
+pub(super) fn function(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
     let [name, namespace] = item.members(["name", "namespace"]);
     let Some(tool) = called(ToolKind::Function, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
     let upstream = catalog.name(tool);
     let renamed = name.as_ref().and_then(Value::as_str).as_deref() != Some(upstream);
     let in_namespace = namespace.is_some_and(|namespace| !namespace.is_null());
-    if let Some(call) = if renamed || in_namespace { item.as_object_mut() } else { None } {
-        call.set("name", upstream);
-        call.remove("namespace");
+    if !renamed && !in_namespace {
+        return Edit::Keep;
     }
-    Edit::Keep
+    let upstream = Value::string(upstream);
+    item.with_members(&[("name", Some(&upstream)), ("namespace", None)]).map_or(Edit::Keep, Edit::with)
 }
 
 /// The tool that a call is one of.

@@ -8,15 +8,12 @@ use super::{messages, text::ObjectText};
 use crate::catalog::Catalog;
 
 /// The output of a function, which mostly can go as it is.
-pub(super) fn function(item: &mut Value) -> Edit {
+pub(super) fn function(item: &Value) -> Edit {
     if item.member_begins("output") == Some(b'"') {
         return Edit::Keep;
     }
     let Some(output) = item.member("output").and_then(normal) else { return Edit::Keep };
-    if let Some(item) = item.as_object_mut() {
-        item.set("output", output);
-    }
-    Edit::Keep
+    item.with_members(&[("output", Some(&output))]).map_or(Edit::Keep, Edit::with)
 }
 
 /// The output of a custom tool.

@@ -5,7 +5,7 @@ use tower_responses_core::json::{Array, Edit, Value};
 use crate::policy::EncryptedReasoning;
 
 /// Clients send back nulls where there was nothing, and the secrets of other servers.
-pub(super) fn reasoning(item: &mut Value, encrypted: EncryptedReasoning) -> Edit {
+pub(super) fn reasoning(item: &Value, encrypted: EncryptedReasoning) -> Edit {
     let [summary, content, secret] = item.members(["summary", "content", "encrypted_content"]);
     let says = |parts: &Option<Value>| parts.as_ref().and_then(Value::elements).is_some_and(|parts| !parts.is_empty());
     let keeps_secret = encrypted == EncryptedReasoning::Pass;
@@ -15,16 +15,15 @@ pub(super) fn reasoning(item: &mut Value, encrypted: EncryptedReasoning) -> Edit
     }
     let no_list = !summary.is_some_and(|summary| summary.is_array());
     let null_content = content.is_some_and(|content| content.is_null());
-    if let Some(item) = if removes_secret || no_list || null_content { item.as_object_mut() } else { None } {
-        if removes_secret {
-            item.remove("encrypted_content");
-        }
-        if null_content {
-            item.remove("content");
-        }
-        if no_list {
-            item.set("summary", Array::new());
-        }
+    if !(removes_secret || no_list || null_content) {
+        return Edit::Keep;
     }
-    Edit::Keep
+    let none = Value::from(Array::new());
+    let changes = [
+        (removes_secret, ("encrypted_content", None)),
+        (null_content, ("content", None)),
+        (no_list, ("summary", Some(&none))),
+    ];
+    let changes: Vec<_> = changes.into_iter().filter(|(wanted, _)| *wanted).map(|(_, change)| change).collect();
+    item.with_members(&changes).map_or(Edit::Keep, Edit::with)
 }

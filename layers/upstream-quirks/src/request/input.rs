@@ -1,4 +1,4 @@
-use tower_responses_core::json::{Array, Edit, Object, Value};
+use tower_responses_core::json::{Array, Edit, Object, Row, Value};
 
 use crate::{
     fix::{Fix, Tally},
@@ -57,8 +57,9 @@ fn output(item: &mut Value, tally: &mut Tally) {
     if !tally.on(Fix::ImageDetail) || item.member_begins("output") != Some(b'[') {
         return;
     }
-    let parts = item.member("output").and_then(|output| output.elements());
-    if !parts.is_some_and(|parts| parts.iter().any(lacks)) {
+    let parts = item.member_rows("output", ["type"]).unwrap_or_default();
+    let is_image = |part: &Row<1>| part.members[0].as_ref().and_then(Value::as_str).as_deref() == Some("input_image");
+    if !parts.iter().any(|part| is_image(part) && lacks(&part.value)) {
         return;
     }
     tally.count(Fix::ImageDetail);

@@ -95,8 +95,12 @@ impl Echo {
     fn keep(object: &Object, keep: impl Fn(&str, &Value) -> bool) -> Self {
         let mut kept = Object::new();
         for (name, value) in object.iter() {
+            // The text of what has changed is written for it: not for what is not wanted.
+            if !keep(&name, value) {
+                continue;
+            }
             let text = value.text();
-            if text.len() <= KEEP && keep(&name, value) {
+            if text.len() <= KEEP {
                 kept.set(&name, Value::from_text(text));
             }
         }
