@@ -154,12 +154,12 @@ pub(super) struct FollowResponse {
 }
 
 impl FollowResponse {
-    fn response(&self, response: &mut Object, outcome: Outcome) {
+    fn response(&self, response: &Object, outcome: Outcome) {
         let mut facts = self.line.facts();
         facts.outcome = Some(outcome);
-        if let Some(usage) = response.object_mut("usage") {
-            facts.input_tokens = usage.get("input_tokens").and_then(|tokens| tokens.as_i64());
-            facts.output_tokens = usage.get("output_tokens").and_then(|tokens| tokens.as_i64());
+        if let Some(usage) = response.get("usage") {
+            let tokens = usage.members(["input_tokens", "output_tokens"]);
+            [facts.input_tokens, facts.output_tokens] = tokens.map(|tokens| tokens?.as_i64());
         }
     }
 }

@@ -23,108 +23,98 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
+        let mut line = String::with_capacity(512);
         write!(line, "{}", humantime::format_rfc3339_micros(SystemTime::now()))?;
-        line.write_str(match *metadata.level() {
+        line.push_str(match *metadata.level() {
             tracing::Level::ERROR => " ERROR ",
             tracing::Level::WARN => "  WARN ",
             tracing::Level::INFO => "  INFO ",
             tracing::Level::DEBUG => " DEBUG ",
             tracing::Level::TRACE => " TRACE ",
-        })?;
+        });
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-            line.write_str(span.name())?;
-            line.write_char(':')?;
+            line.push_str(span.name());
+            line.push(':');
         }
-        line.write_str(metadata.target())?;
-        line.write_char(':')?;
-        let mut fields = Fields { line: &mut line, result: Ok(()) };
-        event.record(&mut fields);
-        fields.result?;
-        line.write_char('\n')
+        line.push_str(metadata.target());
+        line.push(':');
+        event.record(&mut Fields(&mut line));
+        line.push('\n');
+        writer.write_str(&line)
     }
 }
 
 /// Writes each field behind a space, its name before it unless it is the message.
-struct Fields<'a, 'w> {
-    line: &'a mut Writer<'w>,
-    result: fmt::Result,
-}
+struct Fields<'a>(&'a mut String);
 
-impl Fields<'_, '_> {
-    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let write = |line: &mut Writer<'_>| {
-            line.write_char(' ')?;
-            if field.name() != "message" {
-                line.write_str(field.name())?;
-                line.write_char('=')?;
-            }
-            value(line)
-        };
-        if self.result.is_ok() {
-            self.result = write(self.line);
+impl Fields<'_> {
+    fn name(&mut self, field: &Field) -> &mut String {
+        self.0.push(' ');
+        if field.name() != "message" {
+            self.0.push_str(field.name());
+            self.0.push('=');
         }
+        self.0
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            return self.field(field, |line| OneLine(line).write_str(value));
-        }
-        let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
-        self.field(field, |line| {
-            if !is_plain {
-                return write!(line, "{value:?}");
-            }
-            line.write_char('"')?;
-            line.write_str(value)?;
-            line.write_char('"')
-        });
+        let line = self.name(field);
+        // None of these can fail: memory is all that is written to.
+        let _ = if field.name() == "message" {
+            OneLine(line).write_str(value)
+        } else if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+            line.push('"');
+            line.push_str(value);
+            line.push('"');
+            Ok(())
+        } else {
+            write!(line, "{value:?}")
+        };
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field, |line| line.write_str(itoa::Buffer::new().format(value)));
+        self.name(field).push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, |line| line.write_str(itoa::Buffer::new().format(value)));
+        self.name(field).push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.field(field, |line| {
-            let mut line = OneLine(line);
-            write!(line, "{value}")?;
-            let mut source = value.source();
-            while let Some(error) = source {
-                write!(line, ": {error}")?;
-                source = error.source();
-            }
-            Ok(())
-        });
+        let mut line = OneLine(self.name(field));
+        let _ = write!(line, "{value}");
+        let mut source = value.source();
+        while let Some(error) = source {
+            let _ = write!(line, ": {error}");
+            source = error.source();
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field, |line| write!(OneLine(line), "{value:?}"));
+        let _ = write!(OneLine(self.name(field)), "{value:?}");
     }
 }
 
 /// Shows control characters instead of writing them: what others have said can neither begin a
 /// line nor command a terminal.
-struct OneLine<'a, 'w>(&'a mut Writer<'w>);
+struct OneLine<'a>(&'a mut String);
 
-impl Write for OneLine<'_, '_> {
+impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
         while let Some(at) = rest.find(char::is_control) {
             let (plain, control) = rest.split_at(at);
             let mut control = control.chars();
-            self.0.write_str(plain)?;
-            write!(self.0, "{}", control.next().unwrap_or_default().escape_default())?;
+            self.0.push_str(plain);
+            self.0.extend(control.next().unwrap_or_default().escape_default());
             rest = control.as_str();
         }
-        self.0.write_str(rest)
+        self.0.push_str(rest);
+        Ok(())
     }
 }
 

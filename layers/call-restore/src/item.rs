@@ -44,8 +44,12 @@ impl Item<'_> {
     }
 
     fn function_call(&self, value: &mut Value) {
-        let tool = called_tool(self.map, value);
-        self.count_name(value);
+        let call = FunctionCall::of(value);
+        let tool = call.tool(self.map);
+        self.count_name(&call);
+        if self.is_restored(&call, tool) {
+            return;
+        }
         let Some(item) = value.as_object_mut() else { return };
         if let Some(told) = self.told
             && is_blank(item.get("arguments"))
@@ -155,15 +159,32 @@ impl Item<'_> {
         }
     }
 
-    /// Counts calls by names that the upstream was not given.
-    fn count_name(&self, item: &Value) {
-        let Some(name) = item.member_str("name").filter(|_| self.stage == Stage::Done && !self.map.is_empty()) else {
-            return;
+    /// Whether a call is what it has to be already, as that of a plain function mostly is: then it
+    /// need not be opened.
+    fn is_restored(&self, call: &FunctionCall, tool: Option<&ClientTool>) -> bool {
+        let is_text =
+            |member: &Option<Value>| member.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let is_own = |tool: &ClientTool| {
+            tool.kind() == ToolKind::Function
+                && tool.namespace().is_none()
+                && call.name.as_ref().and_then(Value::as_str).is_some_and(|name| name == tool.name())
         };
+        tool.is_none_or(is_own)
+            && (self.told.is_none() || !is_blank(call.arguments.as_ref()))
+            && !call.arguments.as_ref().is_some_and(Value::is_object)
+            && [&call.call_id, &call.id, &call.status].into_iter().all(is_text)
+    }
+
+    /// Counts calls by names that the upstream was not given.
+    fn count_name(&self, call: &FunctionCall) {
+        if self.stage != Stage::Done || self.map.is_empty() {
+            return;
+        }
+        let Some(name) = call.name.as_ref().and_then(Value::as_str) else { return };
         match self.map.resolve(&name) {
             Some((upstream_name, _)) if upstream_name == name => {}
             Some(_) => metrics::counter!("tower_responses_call_names_repaired_total").increment(1),
-            None if item.member_str("namespace").is_some_and(|namespace| !namespace.is_empty()) => {}
+            None if call.has_namespace() => {}
             None => {
                 metrics::counter!("tower_responses_unknown_calls_total").increment(1);
                 tracing::debug!("the model called a tool that nobody declared");
@@ -178,13 +199,39 @@ impl Item<'_> {
     }
 }
 
+/// The members of a function call that are looked at, found in one pass.
+struct FunctionCall {
+    name: Option<Value>,
+    namespace: Option<Value>,
+    arguments: Option<Value>,
+    call_id: Option<Value>,
+    id: Option<Value>,
+    status: Option<Value>,
+}
+
+impl FunctionCall {
+    fn of(item: &Value) -> Self {
+        let names = ["name", "namespace", "arguments", "call_id", "id", "status"];
+        let [name, namespace, arguments, call_id, id, status] = item.members(names);
+        Self { name, namespace, arguments, call_id, id, status }
+    }
+
+    fn has_namespace(&self) -> bool {
+        self.namespace.as_ref().and_then(Value::as_str).is_some_and(|namespace| !namespace.is_empty())
+    }
+
+    /// The tool that is called, unless the upstream has said of which namespace it is.
+    fn tool<'a>(&self, map: &'a ToolMap) -> Option<&'a ClientTool> {
+        if self.has_namespace() {
+            return None;
+        }
+        map.get(&self.name.as_ref()?.as_str()?)
+    }
+}
+
 /// The tool that an item calls, unless the upstream has said of which namespace it is.
 pub(crate) fn called_tool<'a>(map: &'a ToolMap, item: &Value) -> Option<&'a ClientTool> {
-    let [name, namespace] = item.members(["name", "namespace"]);
-    if namespace.as_ref().and_then(Value::as_str).is_some_and(|namespace| !namespace.is_empty()) {
-        return None;
-    }
-    map.get(&name?.as_str()?)
+    FunctionCall::of(item).tool(map)
 }
 
 /// The id that an item of this kind has to have instead of its own: the prefix is the one that

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rand::Rng;
+use tower_responses_core::json::Value;
 
 /// The id of a response, `resp_` and 48 hexadecimal digits.
 ///
@@ -64,6 +65,16 @@ impl ResponseId {
         let mut own = [0; 16];
         fill(&mut own);
         Self { conversation: previous.conversation, own }
+    }
+
+    /// The id as a JSON string.
+    pub(crate) fn to_json(self) -> Value {
+        let mut text = Vec::with_capacity(PREFIX.len() + 50);
+        text.push(b'"');
+        text.extend_from_slice(PREFIX.as_bytes());
+        text.extend_from_slice(&hex::<24, 48>(self.to_bytes()));
+        text.push(b'"');
+        Value::from_text(text)
     }
 
     /// The conversation that the response belongs to.
@@ -204,6 +215,7 @@ mod tests {
         let bytes = std::array::from_fn(|at| u8::try_from(at * 11 % 256).unwrap_or_default());
         let id = ResponseId::from_bytes(bytes);
         assert_eq!(id.to_string(), "resp_000b16212c37424d58636e79848f9aa5b0bbc6d1dce7f2fd");
+        assert_eq!(id.to_json().as_str().as_deref(), Some(&*id.to_string()));
         assert_eq!(id.conversation().to_string(), "000b16212c37424d");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!(id.to_string().to_uppercase().parse::<ResponseId>().is_err());

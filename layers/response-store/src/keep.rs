@@ -82,8 +82,8 @@ impl Keep {
 
     /// Says what is true of a response that may still be under way.
     fn stamp(&self, response: &mut Object) {
-        response.set("id", Value::from_text(format!("\"{}\"", self.id)));
-        let previous = self.previous.map_or_else(Value::null, |id| Value::from_text(format!("\"{id}\"")));
+        response.set("id", self.id.to_json());
+        let previous = self.previous.map_or_else(Value::null, ResponseId::to_json);
         for (name, value) in [
             ("store", Value::bool(self.kept || self.storing.is_some())),
             ("previous_response_id", previous),
@@ -204,8 +204,9 @@ impl EventFilter for Keep {
                     write.event = Some(event);
                     return;
                 }
-                self.storing = None;
-                self.stamp(response);
+                if self.storing.take().is_some() {
+                    self.stamp(response);
+                }
             }
         }
         next.push(event);
@@ -235,11 +236,11 @@ impl RewriteResponse for Keep {
             return Ok(());
         }
         let status = response.get_str("status").map_or_else(|| "completed".to_owned(), |status| status.into_owned());
-        if is_terminal(&status) {
+        let ended = is_terminal(&status);
+        if ended {
             self.write = self.finish(response, &status);
         }
-        if self.write.is_none() {
-            self.storing = None;
+        if self.write.is_none() && (self.storing.take().is_some() || !ended) {
             self.stamp(response);
         }
         Ok(())

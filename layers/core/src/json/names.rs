@@ -139,30 +139,46 @@ impl Names {
         (hash >> 40) as usize & (self.slots.len() - 1)
     }
 
-    /// The places of a name. `is` says whether the name at a place is the one.
+    /// The last place of a name, which counts. `is` says whether the name at a place is the one.
     #[inline]
-    pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
-        if self.tags.len() <= FEW || self.slots.is_empty() || self.escaped {
-            return self.search(tag, is);
+    pub(super) fn last(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<usize> {
+        if self.has_no_table() {
+            return self.search(tag, is).next();
         }
-        let mut found: Option<Found> = None;
-        let mut slot = self.slot(tag);
-        while self.slots[slot] != FREE {
-            let at = usize::from(self.slots[slot]);
-            if self.tags[at] == tag && is(at) {
-                // They were entered in their order.
-                found = Some(Found { last: at, repeated: found.is_some() });
-            }
-            slot = (slot + 1) & (self.slots.len() - 1);
-        }
-        found
+        self.probe(tag).filter(|at| is(*at)).last()
     }
 
-    fn search(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
-        let may_be = |at: &usize| (self.tags[*at] == tag || self.tags[*at] == Tag::ESCAPED) && is(*at);
-        let mut places = (0..self.tags.len()).rev().filter(may_be);
-        let last = places.next()?;
-        Some(Found { last, repeated: places.next().is_some() })
+    /// The same, and whether there is another.
+    pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
+        if self.has_no_table() {
+            let mut places = self.search(tag, is);
+            return Some(Found { last: places.next()?, repeated: places.next().is_some() });
+        }
+        self.probe(tag).filter(|at| is(*at)).fold(None, |found, at| Some(Found { last: at, repeated: found.is_some() }))
+    }
+
+    #[inline]
+    fn has_no_table(&self) -> bool {
+        self.tags.len() <= FEW || self.slots.is_empty() || self.escaped
+    }
+
+    /// The places of a tag in their order, by the table.
+    #[inline]
+    fn probe(&self, tag: Tag) -> impl Iterator<Item = usize> {
+        let mut slot = self.slot(tag);
+        std::iter::from_fn(move || {
+            let at = self.slots[slot];
+            slot = (slot + 1) & (self.slots.len() - 1);
+            (at != FREE).then_some(usize::from(at))
+        })
+        .filter(move |at| self.tags[*at] == tag)
+    }
+
+    /// The places of a name, the last first, by looking at all.
+    #[inline]
+    fn search(&self, tag: Tag, is: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
+        let may_be = move |at: &usize| (self.tags[*at] == tag || self.tags[*at] == Tag::ESCAPED) && is(*at);
+        (0..self.tags.len()).rev().filter(may_be)
     }
 
     /// Keeps the places of which `keep` says so.

@@ -154,13 +154,26 @@ impl Object {
 
     #[inline]
     fn position(&self, name: &str) -> Option<usize> {
-        self.find(Tag::of(name.as_bytes()), name).map(|found| found.last)
+        self.last(Tag::of(name.as_bytes()), name)
     }
 
-    /// `tag` is that of `name`: nearly all names are constants, and so are their tags.
-    fn find(&self, tag: Tag, name: &str) -> Option<Found> {
-        let is_whole = tag.is_whole() && !self.names.has_escapes();
+    /// The last member of this name. `tag` is that of the name: nearly all are constants, and so
+    /// are their tags.
+    fn last(&self, tag: Tag, name: &str) -> Option<usize> {
+        let is_whole = self.tells_all(tag);
+        self.names.last(tag, |at| is_whole || self.members[at].is(&self.source, name))
+    }
+
+    fn find(&self, name: &str) -> Option<Found> {
+        let tag = Tag::of(name.as_bytes());
+        let is_whole = self.tells_all(tag);
         self.names.find(tag, |at| is_whole || self.members[at].is(&self.source, name))
+    }
+
+    /// Whether a member with this tag can have no other name.
+    #[inline]
+    fn tells_all(&self, tag: Tag) -> bool {
+        tag.is_whole() && !self.names.has_escapes()
     }
 
     fn push(&mut self, name: &str, value: Value) {
@@ -240,7 +253,7 @@ impl Object {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
         let value = value.into();
-        let Some(Found { last: at, repeated }) = self.find(Tag::of(name.as_bytes()), name) else {
+        let Some(Found { last: at, repeated }) = self.find(name) else {
             return self.push(name, value);
         };
         let last = &mut self.members[at];

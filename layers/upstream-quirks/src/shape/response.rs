@@ -144,12 +144,11 @@ fn fill(response: &mut Object, echo: &Echo) -> bool {
     if missing.is_empty() {
         return false;
     }
-    let echo = echo.object();
+    let echo = Value::from_text(echo.0.clone());
     for (name, default) in missing {
         let (Not(text) | OrNull(text)) = default;
-        let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
-        let value = echoed.unwrap_or_else(|| Value::from_text(*text));
-        response.set(name, value);
+        let echoed = echo.member(name).filter(|value| !value.is_null());
+        response.set(name, echoed.unwrap_or_else(|| Value::from_text(*text)));
     }
     true
 }
