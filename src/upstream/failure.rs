@@ -1,15 +1,35 @@
 use std::{error::Error, io, time::Duration};
 
 use http::StatusCode;
-use tower_responses_core::ApiError;
+use tower_responses_core::{ApiError, BoxError};
 
 use super::roots::refusal;
 
-/// What a client hears of an upstream that gave no answer.
-pub(super) fn no_answer(error: &hyper_util::client::legacy::Error) -> ApiError {
-    tracing::warn!(error = %chain(error), "the upstream gave no answer");
-    if error.is_connect() {
-        let causes = || sources(error).filter_map(|source| source.downcast_ref::<io::Error>());
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// There is no connection.
+    Unreachable(BoxError),
+    /// There was one.
+    Broken(BoxError),
+}
+
+impl From<hyper_util::client::legacy::Error> for NoAnswer {
+    fn from(error: hyper_util::client::legacy::Error) -> Self {
+        if error.is_connect() { Self::Unreachable(error.into()) } else { Self::Broken(error.into()) }
+    }
+}
+
+impl NoAnswer {
+    /// What the client hears of it.
+    pub(super) fn to_error(&self) -> ApiError {
+        let (Self::Unreachable(error) | Self::Broken(error)) = self;
+        tracing::warn!(error = %chain(&**error), "the upstream gave no answer");
+        if matches!(self, Self::Broken(_)) {
+            return ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer")
+                .code("upstream_error");
+        }
+        let causes = || sources(&**error).filter_map(|source| source.downcast_ref::<io::Error>());
         let (status, message) = if causes().any(|cause| cause.kind() == io::ErrorKind::TimedOut) {
             (StatusCode::GATEWAY_TIMEOUT, "the connection to the upstream could not be made in time")
         } else if causes().any(|cause| matches!(refusal(cause), Some(rustls::Error::InvalidCertificate(_)))) {
@@ -17,10 +37,8 @@ pub(super) fn no_answer(error: &hyper_util::client::legacy::Error) -> ApiError {
         } else {
             (StatusCode::BAD_GATEWAY, "the upstream could not be reached")
         };
-        return ApiError::new(status, message).code("upstream_unreachable");
+        ApiError::new(status, message).code("upstream_unreachable")
     }
-    ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer")
-        .code("upstream_error")
 }
 
 pub(super) fn too_slow(limit: Duration) -> ApiError {

@@ -20,6 +20,7 @@
 mod connect;
 mod failure;
 mod headers;
+mod pool;
 mod roots;
 mod service;
 mod target;

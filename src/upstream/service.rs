@@ -9,12 +9,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Version, header::InvalidHeaderValue};
+use http::{
+    HeaderValue, Request, Response, Uri, Version,
+    header::{HOST, InvalidHeaderValue},
+    request::Parts,
+};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::legacy::{Client, ResponseFuture, connect::HttpConnector},
+    client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use pin_project_lite::pin_project;
@@ -25,8 +28,9 @@ use tower_service::Service;
 use super::{
     TrustedRoots, UpstreamUrl,
     connect::RetryConnect,
-    failure,
+    failure::{self, NoAnswer},
     headers::{Credential, prepare_request, remove_hop_by_hop},
+    pool::{Pool, PooledBody},
     timed_body::{Limits, TimedBody},
 };
 
@@ -66,7 +70,56 @@ impl Default for UpstreamConfig {
     }
 }
 
-type HttpsClient = Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>;
+/// Over what the upstream is asked.
+#[derive(Clone)]
+enum Client {
+    /// HTTP/1 without TLS, as nearly all model servers speak it.
+    Plain(Arc<Pool>, HeaderValue),
+    /// What is found out when a connection is made.
+    Any(legacy::Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>),
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, NoAnswer>> + Send>>;
+
+impl Client {
+    fn new(url: &UpstreamUrl, config: &UpstreamConfig) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(config.connect_timeout);
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        if let Some(host) = url.host().filter(|_| !url.is_tls() && !config.http2) {
+            let connector = RetryConnect::new(http, config.connect_retries);
+            let pool = Pool::new(connector, url.join(&Uri::default()), config.pool_idle_timeout);
+            return Self::Plain(Arc::new(pool), host);
+        }
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(config.roots.client_config(url.is_tls()))
+            .https_or_http();
+        let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.pool_idle_timeout)
+            .http2_only(config.http2)
+            .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
+        Self::Any(client)
+    }
+
+    fn ask(&self, url: &UpstreamUrl, mut head: Parts, body: RequestBody) -> Answer {
+        match self {
+            Self::Plain(pool, host) => {
+                head.uri = url.path(&head.uri).into();
+                head.headers.insert(HOST, host.clone());
+                Box::pin(pool.clone().ask(Request::from_parts(head, body)))
+            }
+            Self::Any(client) => {
+                head.uri = url.join(&head.uri);
+                let answer = client.request(Request::from_parts(head, body));
+                Box::pin(async move { Ok(answer.await?.map(PooledBody::elsewhere)) })
+            }
+        }
+    }
+}
 
 /// Asks one upstream. Clones share its connections.
 ///
@@ -81,7 +134,7 @@ pub struct Upstream {
 #[derive(Clone)]
 struct Shared {
     url: UpstreamUrl,
-    client: HttpsClient,
+    client: Client,
     credential: Credential,
     config: UpstreamConfig,
 }
@@ -94,20 +147,7 @@ impl Upstream {
 
     /// An upstream that is asked as `config` says.
     pub fn with_config(url: UpstreamUrl, config: UpstreamConfig) -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(config.connect_timeout);
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(config.roots.client_config(url.is_tls()))
-            .https_or_http();
-        let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .http2_only(config.http2)
-            .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
+        let client = Client::new(&url, &config);
         Self { shared: Arc::new(Shared { url, client, credential: Credential::default(), config }) }
     }
 
@@ -157,7 +197,6 @@ where
     fn call(&mut self, request: Request<B>) -> UpstreamFuture {
         let Shared { url, client, credential, config } = &*self.shared;
         let (mut head, body) = request.into_parts();
-        head.uri = url.join(&head.uri);
         head.version = if config.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         prepare_request(&mut head.headers, credential);
         // What our own transport put there means nothing further in.
@@ -165,7 +204,7 @@ where
         let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = *config;
         let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
         UpstreamFuture {
-            answer: client.request(Request::from_parts(head, RequestBody::new(body))),
+            answer: client.ask(url, head, RequestBody::new(body)),
             sleep: first_byte_timeout.map(tokio::time::sleep),
             first_byte_timeout: first_byte_timeout.unwrap_or_default(),
             limits: Limits { idle: idle_timeout, total: total_timeout.map(|limit| (limit, Instant::now() + limit)) },
@@ -187,8 +226,7 @@ impl fmt::Debug for Upstream {
 pin_project! {
     /// Future of [`Upstream`].
     pub struct UpstreamFuture {
-        #[pin]
-        answer: ResponseFuture,
+        answer: Answer,
         #[pin]
         sleep: Option<Sleep>,
         first_byte_timeout: Duration,
@@ -201,10 +239,10 @@ impl Future for UpstreamFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(answer) = this.answer.poll(cx) {
+        if let Poll::Ready(answer) = this.answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(match answer {
                 Ok(response) => received(response, *this.limits),
-                Err(error) => failure::no_answer(&error).into_response(),
+                Err(error) => error.to_error().into_response(),
             }));
         }
         if let Some(sleep) = this.sleep.as_pin_mut()
@@ -216,7 +254,7 @@ impl Future for UpstreamFuture {
     }
 }
 
-fn received(mut response: Response<Incoming>, limits: Limits) -> Response<ResponseBody> {
+fn received(mut response: Response<PooledBody>, limits: Limits) -> Response<ResponseBody> {
     remove_hop_by_hop(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     if limits.is_empty() {

@@ -1,7 +1,7 @@
 use std::{fmt, str::FromStr};
 
 use http::{
-    Uri,
+    HeaderValue, Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -32,6 +32,16 @@ pub struct UpstreamUrl {
 impl UpstreamUrl {
     /// The URL that a request with this target goes to.
     pub fn join(&self, target: &Uri) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(self.path(target));
+        // All three parts are there, which is all that can go wrong.
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    /// What of that URL the upstream is asked for.
+    pub(super) fn path(&self, target: &Uri) -> PathAndQuery {
         let path = target.path_and_query().map_or("/", PathAndQuery::as_str);
         let versioned = target.path() == "/v1" || target.path().starts_with("/v1/");
         let version = if self.versioned && !versioned { "/v1" } else { "" };
@@ -39,12 +49,17 @@ impl UpstreamUrl {
             ("", "") => target.path_and_query().cloned(),
             (prefix, version) => PathAndQuery::from_maybe_shared(format!("{prefix}{version}{path}")).ok(),
         };
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
-        // All three parts are there, which is all that can go wrong.
-        Uri::from_parts(parts).unwrap_or_default()
+        path.unwrap_or_else(|| PathAndQuery::from_static("/"))
+    }
+
+    /// The value of `Host` in requests: without the port that goes without saying.
+    pub(super) fn host(&self) -> Option<HeaderValue> {
+        let default = if self.is_tls() { 443 } else { 80 };
+        let host = match self.authority.port_u16() {
+            Some(port) if port != default => self.authority.as_str(),
+            _ => self.authority.host(),
+        };
+        HeaderValue::from_str(host).ok()
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -122,5 +137,19 @@ mod tests {
         assert_eq!(url.join(&Uri::from_static("/v10")), "http://host/openai/v1/v10");
         let url: UpstreamUrl = "http://host".parse().expect("a URL");
         assert_eq!(url.join(&Uri::from_static("/health")), "http://host/health");
+    }
+
+    #[test]
+    fn the_host_is_named_without_its_usual_port() {
+        for (url, host) in [
+            ("http://host", "host"),
+            ("http://host:80/v1", "host"),
+            ("http://host:443", "host:443"),
+            ("https://host:443", "host"),
+            ("http://[::1]:8000/v1", "[::1]:8000"),
+        ] {
+            let url: UpstreamUrl = url.parse().expect("a URL");
+            assert_eq!(url.host().expect("a host"), host);
+        }
     }
 }

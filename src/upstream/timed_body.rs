@@ -8,9 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_responses_core::BoxError;
+
+use super::pool::PooledBody;
 
 /// The times that a body has to keep. None of them is no bound.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +33,7 @@ impl Limits {
 /// There is one timer for the whole of it, set anew only when it goes off: the common frame costs
 /// a look at the clock, and only if nothing more was there.
 pub(super) struct TimedBody {
-    body: Incoming,
+    body: PooledBody,
     limits: Limits,
     last: Instant,
     felt: bool,
@@ -42,7 +43,7 @@ pub(super) struct TimedBody {
 }
 
 impl TimedBody {
-    pub(super) fn new(body: Incoming, limits: Limits) -> Self {
+    pub(super) fn new(body: PooledBody, limits: Limits) -> Self {
         Self { body, limits, last: Instant::now(), felt: false, timer: None, waker: None }
     }
 
@@ -86,7 +87,7 @@ impl Body for TimedBody {
             {
                 return Poll::Ready(Some(Err(TooLate::Over(limit).into())));
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            return Poll::Ready(frame);
         }
         let late = ready!(this.poll_late(cx));
         Poll::Ready(Some(Err(late.into())))
