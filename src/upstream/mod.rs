@@ -21,6 +21,7 @@ mod connect;
 mod failure;
 mod headers;
 mod pool;
+mod relay;
 mod roots;
 mod service;
 mod target;

@@ -1,27 +1,31 @@
 //! Connections to one upstream over HTTP/1, kept and used again.
 //!
-//! hyper-util's client can do more: it knows many hosts, and finds out what each speaks. For one
-//! host without TLS that costs as much as all else that is done to ask it.
+//! hyper-util's client can do more: it knows many hosts, finds out what each speaks, and has a
+//! task for every connection. For one host without TLS all that costs more than to ask it. Here
+//! the task that asks drives the connection, so what has arrived is at hand without a turn of the
+//! scheduler for each piece, and many events of a stream leave in one write.
 
 use std::{
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::{runtime::Handle, time::Instant};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use tokio::{net::TcpStream, runtime::Handle, time::Instant};
 use tower_responses_core::{BoxError, RequestBody};
 use tower_service::Service;
 
-use super::{connect::RetryConnect, failure::NoAnswer};
-
-type Sender = http1::SendRequest<RequestBody>;
+use super::{connect::RetryConnect, failure::NoAnswer, relay::Relay};
 
 /// The connections to one upstream.
 pub(super) struct Pool {
@@ -34,14 +38,9 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Idle {
     /// The one that was used last comes last.
-    connections: Vec<IdleConnection>,
+    connections: Vec<(Instant, Box<Connection>)>,
     /// Whether a task waits to close what nobody uses.
     is_watched: bool,
-}
-
-struct IdleConnection {
-    sender: Sender,
-    since: Instant,
 }
 
 impl Pool {
@@ -59,13 +58,13 @@ impl Pool {
         mut request: Request<RequestBody>,
     ) -> Result<Response<PooledBody>, NoAnswer> {
         loop {
-            let (mut sender, is_new) = match self.take() {
-                Some(sender) => (sender, false),
+            let (mut connection, is_new) = match self.take() {
+                Some(connection) => (connection, false),
                 None => (self.connect().await?, true),
             };
-            match sender.try_send_request(request).await {
+            match connection.ask(request).await {
                 Ok(response) => {
-                    let lease = Some(Lease { pool: self, sender });
+                    let lease = Some(Lease { pool: self, connection });
                     return Ok(response.map(|body| PooledBody { body, lease }));
                 }
                 Err(mut error) => match error.take_message() {
@@ -76,18 +75,13 @@ impl Pool {
         }
     }
 
-    async fn connect(&self) -> Result<Sender, NoAnswer> {
+    async fn connect(&self) -> Result<Box<Connection>, NoAnswer> {
         let stream = self.connector.clone().call(self.upstream.clone()).await;
         let stream = stream.map_err(|error| NoAnswer::Unreachable(error.into()))?;
-        let (sender, connection) =
-            http1::handshake(stream).await.map_err(|error| NoAnswer::Unreachable(error.into()))?;
+        let (sender, driver) = http1::handshake(stream).await.map_err(|error| NoAnswer::Unreachable(error.into()))?;
         metrics::counter!("tower_responses_upstream_connections_total").increment(1);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the upstream ended with an error");
-            }
-        });
-        Ok(sender)
+        let relay = Relay::new();
+        Ok(Box::new(Connection { sender, driver: Some(driver), relayed: relay.clone().into(), relay }))
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
@@ -95,30 +89,25 @@ impl Pool {
     }
 
     /// A connection that waits for a request: of those that do the one that was used last.
-    fn take(&self) -> Option<Sender> {
-        let mut idle = self.idle();
-        let now = Instant::now();
-        for at in (0..idle.connections.len()).rev() {
-            let connection = &idle.connections[at];
-            if connection.is_over(now, self.idle_timeout) {
-                idle.connections.swap_remove(at);
-            } else if connection.sender.is_ready() {
-                // What is not ready has just been used, and will be.
-                return Some(idle.connections.remove(at).sender);
+    fn take(&self) -> Option<Box<Connection>> {
+        loop {
+            let (since, mut connection) = self.idle().connections.pop()?;
+            if since.elapsed() < self.idle_timeout && connection.is_open() {
+                return Some(connection);
             }
         }
-        None
     }
 
-    fn give_back(self: Arc<Self>, sender: Sender) {
+    fn give_back(self: Arc<Self>, mut connection: Box<Connection>) {
         // Outside of a runtime nothing can be done with connections any more.
         let Ok(runtime) = Handle::try_current() else { return };
-        if sender.is_closed() {
+        // One that is not ready may still be sending the request that was answered.
+        if !connection.is_open() {
             return;
         }
         let mut idle = self.idle();
         let since = Instant::now();
-        idle.connections.push(IdleConnection { sender, since });
+        idle.connections.push((since, connection));
         if !std::mem::replace(&mut idle.is_watched, true) {
             drop(idle);
             runtime.spawn(close_unused(Arc::downgrade(&self), since + self.idle_timeout));
@@ -129,8 +118,8 @@ impl Pool {
     fn close_unused(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut idle = self.idle();
-        idle.connections.retain(|connection| !connection.is_over(now, self.idle_timeout));
-        let oldest = idle.connections.iter().map(|connection| connection.since).min();
+        idle.connections.retain(|(since, _)| now.saturating_duration_since(*since) < self.idle_timeout);
+        let oldest = idle.connections.iter().map(|(since, _)| *since).min();
         idle.is_watched = oldest.is_some();
         Some(oldest? + self.idle_timeout)
     }
@@ -146,9 +135,54 @@ async fn close_unused(pool: Weak<Pool>, mut next: Instant) {
     }
 }
 
-impl IdleConnection {
-    fn is_over(&self, now: Instant, idle_timeout: Duration) -> bool {
-        self.sender.is_closed() || now.saturating_duration_since(self.since) >= idle_timeout
+/// A connection, driven by whoever holds it.
+struct Connection {
+    sender: http1::SendRequest<RequestBody>,
+    /// `None` once the connection has ended.
+    driver: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
+    relay: Arc<Relay>,
+    /// The relay, as what it is given to.
+    relayed: Waker,
+}
+
+impl Connection {
+    fn ask(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
+        let mut answer = Box::pin(self.sender.try_send_request(request));
+        poll_fn(move |cx| self.drive(cx, |cx| answer.as_mut().poll(cx)))
+    }
+
+    /// Waits for something that the connection brings.
+    fn drive<T>(&mut self, cx: &mut Context<'_>, mut wanted: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let Self { driver, relay, relayed, .. } = self;
+        relay.poll(relayed, cx, |cx| {
+            if let Poll::Ready(wanted) = wanted(cx) {
+                return Poll::Ready(wanted);
+            }
+            poll_driver(driver, cx);
+            wanted(cx)
+        })
+    }
+
+    /// Whether a request can be sent, as far as is known now.
+    fn is_open(&mut self) -> bool {
+        self.relay.rest();
+        poll_driver(&mut self.driver, &mut Context::from_waker(&self.relayed));
+        self.driver.is_some() && self.sender.is_ready()
+    }
+}
+
+fn poll_driver(driver: &mut Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>, cx: &mut Context<'_>) {
+    if let Some(connection) = driver
+        && let Poll::Ready(ended) = Pin::new(connection).poll(cx)
+    {
+        // What waits for something hears of it.
+        *driver = None;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection to the upstream ended with an error");
+        }
     }
 }
 
@@ -160,7 +194,7 @@ pub(super) struct PooledBody {
 
 struct Lease {
     pool: Arc<Pool>,
-    sender: Sender,
+    connection: Box<Connection>,
 }
 
 impl PooledBody {
@@ -170,8 +204,8 @@ impl PooledBody {
     }
 
     fn give_back(&mut self) {
-        if let Some(Lease { pool, sender }) = self.lease.take() {
-            pool.give_back(sender);
+        if let Some(Lease { pool, connection }) = self.lease.take() {
+            pool.give_back(connection);
         }
     }
 }
@@ -181,7 +215,12 @@ impl Body for PooledBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let this = &mut *self;
+        let frame = match &mut this.lease {
+            Some(lease) => lease.connection.drive(cx, |cx| Pin::new(&mut this.body).poll_frame(cx)),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        };
+        let Poll::Ready(frame) = frame else { return Poll::Pending };
         match &frame {
             None => self.give_back(),
             Some(Err(_)) => self.lease = None,

@@ -144,10 +144,10 @@ fn fill(response: &mut Object, echo: &Echo) -> bool {
     if missing.is_empty() {
         return false;
     }
-    let echo = Value::from_text(echo.0.clone());
+    let echo = echo.object();
     for (name, default) in missing {
         let (Not(text) | OrNull(text)) = default;
-        let echoed = echo.member(name).filter(|value| !value.is_null());
+        let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
         response.set(name, echoed.unwrap_or_else(|| Value::from_text(*text)));
     }
     true
