@@ -252,7 +252,7 @@ impl EventFilter for Stream {
         passes
     }
 
-    fn event(&mut self, event: Event, next: &mut Events) {
+    fn event(&mut self, mut event: Event, next: &mut Events) {
         if event.is_comment() {
             return next.push(event);
         }
@@ -264,6 +264,11 @@ impl EventFilter for Stream {
         let kind = Kind::of(event.kind());
         if self.last_done.is_some() && kind != Kind::Terminal {
             self.release_done(next);
+        }
+        if matches!(kind, Kind::Created | Kind::Progress | Kind::Terminal) {
+            // These are opened in any case, and to look for something behind their response takes
+            // as long as to open them.
+            event.object_mut();
         }
         let event = self.number(event, kind);
         if matches!(self.opened, Opened::Not)

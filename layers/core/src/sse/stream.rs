@@ -29,6 +29,8 @@ pub struct EventStream {
     client_has_all: bool,
     numbering: Numbering,
     output: Output,
+    /// Something large has just left: it is to be on its way before more is done.
+    pausing: bool,
     ending: Option<Ending>,
     /// What came after the last whole event.
     tail: Option<Bytes>,
@@ -76,6 +78,7 @@ impl EventStream {
             client_has_all: false,
             numbering: Numbering::default(),
             output: Output::default(),
+            pausing: false,
             ending: None,
             tail: None,
             trailers: None,
@@ -303,6 +306,10 @@ impl EventStream {
     }
 }
 
+/// What writes frames waits for more while there is more: a client should not wait for what comes
+/// after one of so many bytes.
+const LARGE: usize = 16 << 10;
+
 /// How many frames are read after the end without a pause: an upstream that goes on and on is
 /// given up.
 const MAX_DRAINED: usize = 64;
@@ -374,6 +381,10 @@ impl Body for EventStream {
         if this.done {
             return Poll::Ready(None);
         }
+        if std::mem::take(&mut this.pausing) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             let held = this.advance(cx).is_pending();
             while let Some(event) = this.next_passed() {
@@ -390,6 +401,7 @@ impl Body for EventStream {
                 }
             }
             if let Some(frame) = this.output.pop() {
+                this.pausing = frame.len() >= LARGE;
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
             }
             if held {

@@ -33,6 +33,29 @@ fn numbered(kinds: &[&str]) -> String {
     sse(&kinds.iter().enumerate().map(event).collect::<Vec<_>>())
 }
 
+#[tokio::test]
+async fn what_is_large_leaves_before_more_is_done() {
+    let large = json!({"type": "large", "delta": "x".repeat(20_000)});
+    let events = [large, json!({"type": "a"}), json!({"type": "b"})].map(|event| sse(&[event]));
+    let body = events.iter().fold(ScriptedBody::new(), |body, event| body.data(event));
+    let mut stream = stream(body);
+    let mut polled = Vec::new();
+    let mut asked = 0;
+    while polled.len() < 3 {
+        asked += 1;
+        let frame = poll_fn(|cx| match Pin::new(&mut stream).poll_frame(cx) {
+            Poll::Pending => Poll::Ready(None),
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.unwrap().into_data().unwrap())),
+        });
+        match frame.await {
+            Some(data) => polled.push((asked, data)),
+            None => assert_eq!(polled.len(), 1, "it waits once, behind the large one"),
+        }
+    }
+    let frames = polled.iter().map(|(asked, data)| (*asked, data.len())).collect::<Vec<_>>();
+    assert_eq!(frames, [(1, events[0].len()), (3, events[1].len()), (4, events[2].len())]);
+}
+
 /// Renames, drops, doubles and holds events, as their type says.
 struct Editor {
     held: Option<(u8, Event)>,

@@ -85,24 +85,22 @@ pub(crate) fn mark_incomplete(response: &mut Object, tally: &mut Tally) {
 
 /// Takes messages of nothing but white space away that stand next to a call.
 pub(crate) fn drop_whitespace(response: &mut Object, tally: &mut Tally) {
-    let Some(items) = response.get("output").and_then(Value::elements) else { return };
+    let Some(output) = response.array_mut("output").filter(|output| output.len() > 1) else { return };
     let next_to_call = |at: usize| {
-        let before = at.checked_sub(1).and_then(|at| items.get(at));
-        before.is_some_and(is_call) || items.get(at + 1).is_some_and(is_call)
+        let before = at.checked_sub(1).and_then(|at| output.get(at));
+        before.is_some_and(is_call) || output.get(at + 1).is_some_and(is_call)
     };
     let blank = |(at, item): (usize, &Value)| (is_blank_message(item) && next_to_call(at)).then_some(at);
-    let dropped: Vec<usize> = items.iter().enumerate().filter_map(blank).collect();
+    let dropped: Vec<usize> = output.iter().enumerate().filter_map(blank).collect();
     if dropped.is_empty() {
         return;
     }
     tally.count(Fix::WhitespaceMessage);
     let mut at = 0;
-    if let Some(output) = response.array_mut("output") {
-        output.map(|_| {
-            at += 1;
-            if dropped.contains(&(at - 1)) { Edit::remove() } else { Edit::Keep }
-        });
-    }
+    output.map(|_| {
+        at += 1;
+        if dropped.contains(&(at - 1)) { Edit::remove() } else { Edit::Keep }
+    });
 }
 
 fn is_blank_message(item: &Value) -> bool {

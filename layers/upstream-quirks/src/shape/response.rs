@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use tower_responses_core::json::{Object, Value};
+use tower_responses_core::json::{Array, Object, Row, Value};
 
 use super::{item::complete_item, new_id, now, usage};
 use crate::fix::{Fix, Tally};
@@ -194,21 +194,26 @@ pub(crate) fn complete(response: &mut Object, status: &str, echo: &Echo, tally: 
 
 fn complete_tools(response: &mut Object, tally: &mut Tally) {
     const MEMBERS: [&str; 3] = ["description", "parameters", "strict"];
-    let lacks = |tool: &Value| {
-        tool.member_str("type").as_deref() == Some("function") && MEMBERS.iter().any(|name| tool.member(name).is_none())
+    let lacks = |tool: &Row<4>| {
+        let [kind, members @ ..] = &tool.members;
+        kind.as_ref().and_then(Value::as_str).as_deref() == Some("function") && members.iter().any(Option::is_none)
     };
-    let tools = response.get("tools").and_then(Value::elements);
-    if !tools.is_some_and(|tools| tools.iter().any(lacks)) {
+    let Some(tools) = response.get("tools").and_then(|tools| tools.rows(["type", MEMBERS[0], MEMBERS[1], MEMBERS[2]]))
+    else {
+        return;
+    };
+    if !tools.iter().any(lacks) {
         return;
     }
     tally.count(Fix::EchoedTools);
-    let tools = response.array_mut("tools");
-    for tool in tools.into_iter().flat_map(|tools| tools.iter_mut()).filter(|tool| lacks(tool)) {
-        let Some(tool) = tool.as_object_mut() else { continue };
-        for name in MEMBERS {
-            if tool.get(name).is_none() {
-                tool.set(name, Value::null());
-            }
+    let completed = tools.into_iter().map(|tool| {
+        if !lacks(&tool) {
+            return tool.value;
         }
-    }
+        let null = Value::null();
+        let missing = MEMBERS.into_iter().zip(&tool.members[1..]).filter(|(_, member)| member.is_none());
+        let missing: Vec<_> = missing.map(|(name, _)| (name, Some(&null))).collect();
+        tool.value.with_members(&missing).unwrap_or(tool.value)
+    });
+    response.set("tools", Array::from_iter(completed));
 }
