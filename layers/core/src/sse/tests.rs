@@ -37,7 +37,7 @@ fn numbered(kinds: &[&str]) -> String {
 async fn what_is_large_leaves_before_more_is_done() {
     let large = json!({"type": "large", "delta": "x".repeat(20_000)});
     let events = [large, json!({"type": "a"}), json!({"type": "b"})].map(|event| sse(&[event]));
-    let body = events.iter().fold(ScriptedBody::new(), |body, event| body.data(event));
+    let body = events.iter().fold(ScriptedBody::new(), |body, event| body.data(event.clone()));
     let mut stream = stream(body);
     let mut polled = Vec::new();
     let mut asked = 0;
