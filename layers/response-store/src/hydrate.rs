@@ -83,6 +83,7 @@ impl Opening {
             keeper,
             owner: self.owner,
             request: remembered,
+            input: None,
         });
         // What is stored keeps the request alive, and nothing else does.
         let instructions = if storing.is_some() { instructions } else { instructions.detached() };

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
@@ -19,7 +19,8 @@ use tower_responses_core::{
 };
 
 use crate::{
-    NewTurn, Owner, Record, ResponseId, StoreError, StoreFuture, create::Remembered, items::input_items, keeper::Keeper,
+    NewTurn, Owner, Record, ResponseId, StoreError, StoreFuture, TurnInput, create::Remembered, items::input_items,
+    keeper::Keeper,
 };
 
 /// Looks at the response to one request.
@@ -41,6 +42,25 @@ pub(crate) struct Storing {
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) owner: Owner,
     pub(crate) request: Remembered,
+    /// What the request adds, once it is written down.
+    pub(crate) input: Option<TurnInput>,
+}
+
+/// A request that adds at least so many bytes is written down while its response is waited for.
+const LARGE: usize = 32 << 10;
+
+impl Storing {
+    /// What the request adds, with room for so many bytes after it.
+    fn take_input(&mut self, room: usize) -> TurnInput {
+        self.input.take().unwrap_or_else(|| self.write_input(room))
+    }
+
+    fn write_input(&mut self, room: usize) -> TurnInput {
+        let Remembered { input, pending, tools, known, .. } = &mut self.request;
+        // The body of the request is held by nothing else.
+        let (input, pending, known) = (mem::take(input), mem::take(pending), mem::take(known));
+        TurnInput::new(&self.owner, &input, pending, tools.take().as_ref(), known, room)
+    }
 }
 
 /// A write that the end of a response waits for.
@@ -105,23 +125,22 @@ impl Keep {
         if status == "completed" && !response.has("completed_at") {
             response.set("completed_at", Value::serialize(&now()));
         }
-        let storing = self.storing.as_ref()?;
+        let storing = self.storing.as_mut()?;
         let mut output = response.get("output").and_then(|output| input_items(Some(output))).unwrap_or_default();
         if output.is_empty() {
             output = self.collected.take()?;
         }
+        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + 512;
+        let input = storing.take_input(room);
         let record = NewTurn {
             id: self.id,
             previous: self.previous,
             depth: storing.request.depth,
             owner: &storing.owner,
-            input: &storing.request.input,
-            pending: storing.request.pending.clone(),
+            input,
             output: &output,
             response,
-            tools: storing.request.tools.as_ref(),
             tool_choice: storing.request.tool_choice.as_ref(),
-            known: &storing.request.known,
         };
         let record = Arc::new(record.into_record());
         let future = storing.keeper.store().put(record.clone());
@@ -227,6 +246,14 @@ impl EventFilter for Keep {
 }
 
 impl RewriteResponse for Keep {
+    fn waiting(&mut self) {
+        if let Some(storing) = self.storing.as_mut().filter(|storing| storing.input.is_none())
+            && storing.request.input.iter().map(Bytes::len).sum::<usize>() >= LARGE
+        {
+            storing.input = Some(storing.write_input(LARGE / 4));
+        }
+    }
+
     fn head(&mut self, head: &mut Parts) {
         self.success = head.status.is_success();
     }

@@ -125,5 +125,5 @@ pub use self::{
         Digest, History, ItemKey, Page, Place, Record, Removed, ResponseStore, Shared, Stats, StoreError,
         StoreErrorKind, StoreFuture, Stored,
     },
-    turn::{NewTurn, OutputItem, Turn},
+    turn::{NewTurn, OutputItem, Turn, TurnInput},
 };

@@ -56,6 +56,67 @@ pub(crate) enum Role {
     Frame = b'f',
 }
 
+/// What a request adds to its conversation, written down: that can be done before the response is
+/// there.
+#[derive(Debug)]
+pub struct TurnInput {
+    writer: Writer,
+    calls: Calls,
+    items: Vec<ItemKey>,
+    tools: Option<Shared>,
+    known: Vec<Shared>,
+}
+
+/// A request that brings more items than this brings a conversation of its own along, and does not
+/// refer to what it brings: outside of its own conversation only what the response adds can be
+/// referred to. An entry for each of hundreds of items would cost more than all else.
+const MAX_NAMED_INPUT: usize = 64;
+
+impl TurnInput {
+    /// Writes down the items of a request, without those of earlier turns, after `pending`, the
+    /// calls that the turns before left unanswered. There will be `room` for so many bytes more.
+    ///
+    /// `tools` are those in force, and `known` the shared texts of the turn before: what is the
+    /// same is not hashed again.
+    pub fn new(
+        owner: &Owner,
+        items: &[Bytes],
+        pending: Vec<PendingCall>,
+        tools: Option<&Bytes>,
+        known: Vec<Shared>,
+        room: usize,
+    ) -> Self {
+        let length = items.iter().map(|item| item.len() + 6).sum::<usize>();
+        let mut input = Self {
+            writer: Writer::with_capacity(length + room),
+            calls: Calls::new(pending),
+            items: Vec::new(),
+            tools: tools.map(|tools| share(&known, tools)),
+            known,
+        };
+        for text in items {
+            let item = Value::from_text(text.clone());
+            input.calls.item(&item);
+            if items.len() <= MAX_NAMED_INPUT {
+                input.name(owner, &item);
+            }
+            input.writer.section(Section::Input, text);
+        }
+        input.writer.check();
+        input
+    }
+
+    /// Has an item found by its id.
+    fn name(&mut self, owner: &Owner, item: &Value) {
+        self.items.extend(item.member_str("id").map(|id| ItemKey::new(owner, &id)));
+    }
+}
+
+fn share(known: &[Shared], text: &Bytes) -> Shared {
+    let known = known.iter().find(|known| known.text() == text);
+    known.cloned().unwrap_or_else(|| Shared::new(text.clone()))
+}
+
 /// What is known of a response at its end.
 #[derive(Debug)]
 pub struct NewTurn<'a> {
@@ -67,71 +128,38 @@ pub struct NewTurn<'a> {
     pub depth: usize,
     /// Whose it is.
     pub owner: &'a Owner,
-    /// The items of the request, without those of earlier turns.
-    pub input: &'a [Bytes],
-    /// What the turns before left unanswered.
-    pub pending: Vec<PendingCall>,
+    /// What the request added.
+    pub input: TurnInput,
     /// The items of the response.
     pub output: &'a [Bytes],
     /// The response object as the client gets it; its `output` is not looked at.
     pub response: &'a Object,
-    /// The tools in force.
-    pub tools: Option<&'a Bytes>,
-    /// The shared texts of the turn before: what is the same is not hashed again.
-    pub known: &'a [Shared],
     /// The `tool_choice` that a later turn inherits.
     pub tool_choice: Option<&'a Bytes>,
 }
 
-/// A request that brings more items than this brings a conversation of its own along, and does not
-/// refer to what it brings: outside of its own conversation only what the response adds can be
-/// referred to. An entry for each of hundreds of items would cost more than all else.
-const MAX_NAMED_INPUT: usize = 64;
-
 impl NewTurn<'_> {
     /// Writes the turn down.
     pub fn into_record(self) -> Record {
-        let mut shared = Vec::new();
-        let mut roles = Vec::new();
-        let mut share = |role: Role, text: &Bytes| {
-            roles.push(role as u8);
-            let known = self.known.iter().find(|known| known.text() == text);
-            shared.push(known.cloned().unwrap_or_else(|| Shared::new(text.clone())));
-        };
+        let mut input = self.input;
         let parts = object::take_apart(self.response);
-        if let Some(tools) = self.tools {
-            share(Role::Tools, tools);
-        }
-        if let Some(tools) = parts.tools.filter(|tools| self.tools != Some(tools)) {
-            share(Role::EchoedTools, &tools);
-        }
-        if let Some(instructions) = parts.instructions {
-            share(Role::Instructions, &instructions);
-        }
-        share(Role::Frame, &parts.frame);
-
-        let mut calls = Calls::new(self.pending);
-        let mut items = Vec::new();
-        let mut key = |item: &Value| {
-            items.extend(item.member_str("id").map(|id| ItemKey::new(self.owner, &id)));
-        };
-        let mut writer = Writer::with_capacity(
-            self.input.iter().chain(self.output).map(|item| item.len() + 6).sum::<usize>() + parts.own.len() + 64,
-        );
-        for text in self.input {
-            let item = Value::from_text(text.clone());
-            calls.item(&item);
-            if self.input.len() <= MAX_NAMED_INPUT {
-                key(&item);
-            }
-            writer.section(Section::Input, text);
-        }
+        let echoed = parts.tools.filter(|echoed| input.tools.as_ref().is_none_or(|tools| tools.text() != echoed));
+        let known = std::mem::take(&mut input.known);
+        let texts = [
+            (Role::Tools, input.tools.take()),
+            (Role::EchoedTools, echoed.map(|text| share(&known, &text))),
+            (Role::Instructions, parts.instructions.map(|text| share(&known, &text))),
+            (Role::Frame, Some(share(&known, &parts.frame))),
+        ];
+        let (roles, shared): (Vec<_>, Vec<_>) =
+            texts.into_iter().filter_map(|(role, text)| Some((role as u8, text?))).unzip();
         for text in self.output {
             let item = Value::from_text(text.clone());
-            calls.item(&item);
-            key(&item);
-            writer.section(if is_cut_call(&item) { Section::Cut } else { Section::Output }, text);
+            input.calls.item(&item);
+            input.name(self.owner, &item);
+            input.writer.section(if is_cut_call(&item) { Section::Cut } else { Section::Output }, text);
         }
+        let TurnInput { mut writer, calls, mut items, .. } = input;
         for call in calls.pending() {
             writer.section(Section::Pending, format!("{} {}", call.kind, call.call_id).as_bytes());
         }

@@ -59,7 +59,13 @@ where
         let mut this = self.project();
         let body = match this.state.as_mut().project() {
             StateProj::Waiting { future, rewrite } => {
-                let response = ready!(future.poll(cx))?.map(ResponseBody::new);
+                let Poll::Ready(response) = future.poll(cx) else {
+                    if let Some(rewrite) = rewrite {
+                        rewrite.waiting();
+                    }
+                    return Poll::Pending;
+                };
+                let response = response?.map(ResponseBody::new);
                 let Some(rewrite) = rewrite.take() else { return Poll::Ready(Ok(response)) };
                 RewriteResponseBody::new(response, rewrite, *this.limits)
             }

@@ -43,31 +43,43 @@ impl Section {
     }
 }
 
-pub(super) struct Writer(BytesMut);
+#[derive(Debug)]
+pub(super) struct Writer {
+    text: BytesMut,
+    checksum: crc32fast::Hasher,
+    /// So much of the text is in the checksum.
+    checked: usize,
+}
 
 impl Writer {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        let mut buffer = BytesMut::with_capacity(capacity + HEAD);
-        buffer.put_u32_le(0);
-        buffer.put_u8(VERSION);
-        Self(buffer)
+        let mut text = BytesMut::with_capacity(capacity + HEAD);
+        text.put_u32_le(0);
+        text.put_u8(VERSION);
+        Self { text, checksum: crc32fast::Hasher::new(), checked: 4 }
     }
 
     pub(super) fn section(&mut self, section: Section, text: &[u8]) {
-        self.0.put_u8(section as u8);
+        self.text.put_u8(section as u8);
         let mut length = text.len();
         while length >= 0x80 {
-            self.0.put_u8(length.to_le_bytes()[0] | 0x80);
+            self.text.put_u8(length.to_le_bytes()[0] | 0x80);
             length >>= 7;
         }
-        self.0.put_u8(length.to_le_bytes()[0]);
-        self.0.put_slice(text);
+        self.text.put_u8(length.to_le_bytes()[0]);
+        self.text.put_slice(text);
+    }
+
+    /// Takes what was written so far into the checksum.
+    pub(super) fn check(&mut self) {
+        self.checksum.update(&self.text[self.checked..]);
+        self.checked = self.text.len();
     }
 
     pub(super) fn finish(mut self) -> Bytes {
-        let checksum = crc32fast::hash(&self.0[4..]);
-        self.0[..4].copy_from_slice(&checksum.to_le_bytes());
-        self.0.freeze()
+        self.check();
+        self.text[..4].copy_from_slice(&self.checksum.finalize().to_le_bytes());
+        self.text.freeze()
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tower_responses_core::json::{Object, Value};
 
-use super::{NewTurn, Turn};
+use super::{NewTurn, Turn, TurnInput};
 use crate::{Owner, Record, ResponseId};
 
 pub(crate) struct TestTurn<'a> {
@@ -41,12 +41,9 @@ impl TestTurn<'_> {
             previous: self.previous,
             depth: 0,
             owner: self.owner,
-            input: &input,
-            pending: Vec::new(),
+            input: TurnInput::new(self.owner, &input, Vec::new(), tools.as_ref(), Vec::new(), 256),
             output: &output,
             response: &response,
-            tools: tools.as_ref(),
-            known: &[],
             tool_choice: None,
         };
         turn.into_record()
