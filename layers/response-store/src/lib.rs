@@ -91,6 +91,7 @@ mod open;
 mod owner;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod recent;
 #[cfg(feature = "redis")]
 mod redis;
 mod route;

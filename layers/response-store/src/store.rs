@@ -5,7 +5,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Owner, ResponseId};
+use crate::{Owner, ResponseId, recent};
 
 /// What a store answers with.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -128,7 +128,7 @@ pub type Digest = [u8; 16];
 impl Shared {
     /// Takes text and its digest.
     pub fn new(text: Bytes) -> Self {
-        Self { digest: digest(&[&text]), text }
+        recent::shared(text, |text| Self { digest: digest(&[&text]), text })
     }
 
     /// Text that a store has kept under this digest.

@@ -8,7 +8,6 @@ use std::{
         mpsc,
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -75,9 +74,6 @@ const MAX_BYTES: usize = 16 << 20;
 
 /// What a job takes beside its text.
 const OVERHEAD: usize = 1024;
-
-/// How long a commit waits for company, if the one before it had any.
-const GATHER: Duration = Duration::from_micros(250);
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
@@ -158,12 +154,9 @@ impl fmt::Debug for Writer {
 
 fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize, restart_log: &AtomicBool) {
     let mut texts = KnownTexts::default();
-    let mut last_group = 1;
     while let Ok(first) = jobs.recv() {
-        if last_group > 1 {
-            // Others are on their way: a commit costs more than this wait.
-            std::thread::sleep(GATHER);
-        }
+        // What has come while the last commit was made is committed together. To wait for more
+        // company would leave the machine without work.
         let mut bytes = first.size;
         let mut group = vec![first.job];
         while group.len() < MAX_JOBS
@@ -173,7 +166,6 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
             bytes += next.size;
             group.push(next.job);
         }
-        last_group = group.len();
         commit(&connection, &mut texts, group);
         queued.fetch_sub(bytes, Ordering::Relaxed);
         if restart_log.swap(false, Ordering::Relaxed)
