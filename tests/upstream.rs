@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::{
@@ -186,6 +187,73 @@ async fn a_connection_that_cannot_be_made_is_tried_again() {
     let response = upstream("127.0.0.1:9", never).oneshot(request()).await.unwrap();
     assert_eq!(response.status(), 502);
     assert!(started.elapsed() < Duration::from_millis(20), "no retry was asked for");
+}
+
+/// An upstream that closes each connection after one answer, without a word before.
+#[tokio::test]
+async fn a_connection_that_was_closed_is_not_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), UpstreamConfig::default());
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(read_request(&mut stream).await);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        }
+    });
+    for _ in 0..20 {
+        assert_eq!(text(upstream.clone().oneshot(request()).await.unwrap()).await, "{}");
+        // It takes a moment to see that it was closed.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.abort();
+}
+
+/// Who leaves a stream in the middle closes its connection, which tells the upstream to stop.
+#[tokio::test]
+async fn a_stream_that_is_left_is_cancelled() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), UpstreamConfig::default());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut stream).await);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        let chunk = format!("{head}{:x}\r\n{CREATED}\r\n", CREATED.len());
+        stream.write_all(chunk.as_bytes()).await.unwrap();
+        stream.read(&mut [0; 64]).await.unwrap_or(0)
+    });
+    let mut body = upstream.clone().oneshot(request()).await.unwrap().into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    drop(body);
+    let read = tokio::time::timeout(Duration::from_secs(5), server).await.expect("the connection is closed").unwrap();
+    assert_eq!(read, 0);
+}
+
+/// What has arrived together leaves together: no turn of the scheduler, and no write, for each
+/// event.
+#[tokio::test]
+async fn events_that_are_there_come_without_waiting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&listener.local_addr().unwrap().to_string(), UpstreamConfig::default());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut stream).await);
+        let mut answer =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+        for _ in 0..50 {
+            answer += &format!("{:x}\r\n{CREATED}\r\n", CREATED.len());
+        }
+        stream.write_all(format!("{answer}0\r\n\r\n").as_bytes()).await.unwrap();
+    });
+    let mut body = upstream.oneshot(request()).await.unwrap().into_body();
+    server.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Without a runtime that could do anything in between.
+    let mut frames = 0;
+    while let Some(Some(frame)) = body.frame().now_or_never() {
+        frames += usize::from(frame.unwrap().is_data());
+    }
+    assert_eq!(frames, 50);
 }
 
 #[tokio::test]

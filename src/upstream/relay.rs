@@ -78,3 +78,89 @@ impl Wake for Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    struct Driven {
+        relay: Arc<Relay>,
+        relayed: Waker,
+        woken: Arc<Woken>,
+        turns: usize,
+    }
+
+    impl Driven {
+        fn new() -> Self {
+            let relay = Relay::new();
+            Self { relayed: relay.clone().into(), relay, woken: Arc::default(), turns: 0 }
+        }
+
+        /// Is woken in the first so many turns, and then has nothing to do.
+        fn poll(&mut self, wakes: usize) -> Poll<()> {
+            let (waker, mut turns) = (self.woken.clone().into(), 0);
+            let polled = self.relay.poll(&self.relayed, &mut Context::from_waker(&waker), |cx| {
+                turns += 1;
+                if turns <= wakes {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            });
+            self.turns = turns;
+            polled
+        }
+
+        fn woken(&self) -> usize {
+            self.woken.0.load(Ordering::SeqCst)
+        }
+    }
+
+    #[test]
+    fn what_happens_while_it_is_driven_is_seen_to_at_once() {
+        let mut driven = Driven::new();
+        assert!(driven.poll(2).is_pending());
+        assert_eq!((driven.turns, driven.woken()), (3, 0));
+    }
+
+    #[test]
+    fn what_happens_at_rest_wakes_the_task() {
+        let mut driven = Driven::new();
+        assert!(driven.poll(0).is_pending());
+        driven.relayed.wake_by_ref();
+        assert_eq!((driven.turns, driven.woken()), (1, 1));
+        driven.relay.rest();
+        driven.relayed.wake_by_ref();
+        assert_eq!(driven.woken(), 1, "nobody is interested any more");
+    }
+
+    #[test]
+    fn the_task_gives_way_to_others() {
+        let mut driven = Driven::new();
+        assert!(driven.poll(usize::MAX).is_pending());
+        assert_eq!((driven.turns, driven.woken()), (TURNS, 1));
+    }
+
+    #[test]
+    fn what_was_waited_for_comes_at_once() {
+        let driven = Driven::new();
+        let waker = driven.woken.clone().into();
+        let polled = driven.relay.poll(&driven.relayed, &mut Context::from_waker(&waker), |cx| {
+            cx.waker().wake_by_ref();
+            Poll::Ready(1)
+        });
+        assert_eq!(polled, Poll::Ready(1));
+        driven.relayed.wake_by_ref();
+        assert_eq!(driven.woken(), 1, "it is at rest");
+    }
+}

@@ -164,6 +164,20 @@ fn an_object_is_opened_wherever_its_text_is_cut() {
 }
 
 #[test]
+fn elements_are_kept_replaced_removed_and_added() {
+    let mut body = object(r#"{"input":[0, 1,2 ,3,4]}"#);
+    let input = body.array_mut("input").unwrap();
+    input.map(|element| match element.as_i64().unwrap() {
+        1 => Edit::remove(),
+        2 => Edit::with("two"),
+        3 => Edit::Replace(vec![Value::from_text("30"), Value::from_text("31")]),
+        _ => Edit::Keep,
+    });
+    assert_eq!(input.len(), 5);
+    assert_eq!(body.text(), r#"{"input":[0,"two",30,31,4]}"#);
+}
+
+#[test]
 fn what_was_looked_at_is_not_looked_at_again() {
     let element = format!("\"{}\",", "x".repeat(1000));
     let mut text = format!("{{\"input\":[{}", element.repeat(100)).into_bytes();

@@ -28,9 +28,13 @@ struct Work {
     ttl: Duration,
 }
 
-/// How often the size of the log is looked at, and from which size on it is written back.
+/// How often the log is looked at.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+
+/// From which size on the log is written back when nobody adds to it, and when somebody does: then
+/// it would take from what turns need.
 const CHECKPOINT_FROM: u64 = 4 << 20;
+const CHECKPOINT_BUSY_FROM: u64 = 64 << 20;
 
 /// From how many pages in the log on the writer is asked to let it begin anew.
 const RESTART_FROM: i64 = 4096;
@@ -89,7 +93,10 @@ impl Work {
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {
-        if std::fs::metadata(&self.log).map_or(0, |log| log.len()) < CHECKPOINT_FROM {
+        let Ok(log) = std::fs::metadata(&self.log) else { return Ok(()) };
+        let is_quiet = log.modified().and_then(|written| written.elapsed().map_err(std::io::Error::other));
+        let is_quiet = is_quiet.is_ok_and(|age| age >= CHECKPOINT_EVERY);
+        if log.len() < if is_quiet { CHECKPOINT_FROM } else { CHECKPOINT_BUSY_FROM } {
             return Ok(());
         }
         // Passive: it waits for nobody, and nobody waits for it.
