@@ -20,6 +20,10 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Mostly there is none, and to see that takes less than to look for each.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

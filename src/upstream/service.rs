@@ -76,7 +76,7 @@ enum Client {
     /// HTTP/1 without TLS, as nearly all model servers speak it.
     Plain(Arc<Pool>, HeaderValue),
     /// What is found out when a connection is made.
-    Any(legacy::Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>),
+    Any(Box<legacy::Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>>),
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, NoAnswer>> + Send>>;
@@ -102,7 +102,7 @@ impl Client {
             .pool_idle_timeout(config.pool_idle_timeout)
             .http2_only(config.http2)
             .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
-        Self::Any(client)
+        Self::Any(Box::new(client))
     }
 
     fn ask(&self, url: &UpstreamUrl, mut head: Parts, body: RequestBody) -> Answer {

@@ -182,7 +182,14 @@ impl Shape {
         if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             return Self::Other;
         }
-        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
+        // As nearly everybody spells them.
+        match kind {
+            b"application/json" => return Self::Object,
+            b"text/event-stream" | b"text/event-stream; charset=utf-8" => return Self::Events,
+            _ => {}
+        }
+        let kind = std::str::from_utf8(kind).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("text/event-stream") {
             Self::Events

@@ -116,8 +116,7 @@ pub(super) struct Plain {
 pub(super) fn plain(text: &[u8], mut at: usize) -> Plain {
     let mut highs = 0;
     let mut words = 0;
-    loop {
-        let Some(word) = word_at(text, at) else { break };
+    while let Some(word) = word_at(text, at) {
         highs |= word & HIGHS;
         if let Some(offset) = first(quotes(word) | controls(word)) {
             return Plain { end: at + offset, ascii: highs == 0 };
