@@ -29,8 +29,10 @@ pub struct EventStream {
     client_has_all: bool,
     numbering: Numbering,
     output: Output,
-    /// Something large has just left: it is to be on its way before more is done.
+    /// What has just left is to be on its way before more is done.
     pausing: bool,
+    /// Whether anything has left.
+    begun: bool,
     ending: Option<Ending>,
     /// What came after the last whole event.
     tail: Option<Bytes>,
@@ -79,6 +81,7 @@ impl EventStream {
             numbering: Numbering::default(),
             output: Output::default(),
             pausing: false,
+            begun: false,
             ending: None,
             tail: None,
             trailers: None,
@@ -306,8 +309,8 @@ impl EventStream {
     }
 }
 
-/// What writes frames waits for more while there is more: a client should not wait for what comes
-/// after one of so many bytes.
+/// What writes frames waits for more while there is more. A client should not wait with the first
+/// of them for what comes after it, nor with one of so many bytes.
 const LARGE: usize = 16 << 10;
 
 /// How many frames are read after the end without a pause: an upstream that goes on and on is
@@ -401,7 +404,7 @@ impl Body for EventStream {
                 }
             }
             if let Some(frame) = this.output.pop() {
-                this.pausing = frame.len() >= LARGE;
+                this.pausing = !std::mem::replace(&mut this.begun, true) || frame.len() >= LARGE;
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
             }
             if held {
