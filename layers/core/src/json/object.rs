@@ -244,6 +244,13 @@ impl Object {
             .map(move |member| (scan::decode_string(member.key.text(source)).unwrap_or_default(), &member.value))
     }
 
+    /// The names as they are spelled, with their quotes, and the values, in order: what
+    /// [`iter`](Self::iter) gives, without decoding it.
+    pub fn spelled(&self) -> impl Iterator<Item = (&[u8], &Value)> {
+        let source = &self.source[..];
+        self.members.iter().map(move |member| (member.key.text(source), &member.value))
+    }
+
     /// The values, in order, to be opened and changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
         self.members.iter_mut().map(|member| &mut member.value)

@@ -278,6 +278,14 @@ impl Value {
         }
     }
 
+    /// Appends the text of the value.
+    pub fn append_to(&self, text: &mut Vec<u8>) {
+        match &self.0 {
+            Repr::Text(own) => text.extend_from_slice(own),
+            Repr::Object(_) | Repr::Array(_) => text.extend_from_slice(&self.text()),
+        }
+    }
+
     pub(super) fn is_changed(&self) -> bool {
         match &self.0 {
             Repr::Text(_) => false,

@@ -6,14 +6,6 @@ use tower_responses_core::json::{Array, Object, Value};
 use super::{Role, Turn};
 use crate::{StoreError, Stored};
 
-/// The members that differ between the responses of a conversation. In the frame they are `null`,
-/// which keeps their place.
-const OWN: [&str; 7] =
-    ["created_at", "completed_at", "max_output_tokens", "metadata", "user", "safety_identifier", "prompt_cache_key"];
-
-/// The members that are kept elsewhere.
-const ELSEWHERE: [&str; 5] = ["id", "output", "previous_response_id", "tools", "instructions"];
-
 /// Of this member the shape is in the frame and the numbers are kept beside it: model servers
 /// say much about few tokens.
 const COUNTED: &str = "usage";
@@ -31,27 +23,42 @@ pub(super) fn take_apart(response: &Object) -> Parts {
     let mut parts =
         Parts { frame: Bytes::new(), own: Bytes::new(), numbers: None, tools: None, instructions: None, failed: false };
     let (mut frame, mut own) = (Members::with_capacity(1024), Members::with_capacity(128));
-    for (name, value) in response.iter() {
-        let text = value.text();
-        let name = &*name;
-        if value.is_null() {
-            frame.push(name, b"null");
-        } else if ELSEWHERE.contains(&name) {
-            frame.push(name, b"null");
-            match name {
-                "tools" => parts.tools = Some(text),
-                "instructions" => parts.instructions = Some(text),
-                _ => {}
+    for (name, value) in response.spelled() {
+        // In the frame `null` keeps the place of what is kept elsewhere.
+        match name {
+            _ if value.is_null() => frame.null(name),
+            b"\"id\"" | b"\"output\"" | b"\"previous_response_id\"" => frame.null(name),
+            b"\"tools\"" => {
+                frame.null(name);
+                parts.tools = Some(value.text());
             }
-        } else if OWN.contains(&name) {
-            frame.push(name, b"null");
-            own.push(name, &text);
-        } else if let Some((shape, numbers)) = (name == COUNTED).then(|| split_numbers(&text)).flatten() {
-            frame.push(name, &shape);
-            parts.numbers = Some(numbers);
-        } else {
-            parts.failed |= name == "status" && &text[..] == b"\"failed\"";
-            frame.push(name, &text);
+            b"\"instructions\"" => {
+                frame.null(name);
+                parts.instructions = Some(value.text());
+            }
+            // What differs between the responses of a conversation.
+            b"\"created_at\""
+            | b"\"completed_at\""
+            | b"\"max_output_tokens\""
+            | b"\"metadata\""
+            | b"\"user\""
+            | b"\"safety_identifier\""
+            | b"\"prompt_cache_key\"" => {
+                frame.null(name);
+                own.push(name, value);
+            }
+            b"\"usage\"" => match split_numbers(&value.text()) {
+                Some((shape, numbers)) => {
+                    frame.push(name, &Value::from_text(shape));
+                    parts.numbers = Some(numbers);
+                }
+                None => frame.push(name, value),
+            },
+            b"\"status\"" => {
+                parts.failed |= value.as_str().as_deref() == Some("failed");
+                frame.push(name, value);
+            }
+            _ => frame.push(name, value),
         }
     }
     (parts.frame, parts.own) = (frame.finish(), own.finish());
@@ -66,17 +73,21 @@ impl Members {
         Self(Vec::with_capacity(capacity))
     }
 
-    fn push(&mut self, name: &str, value: &[u8]) {
+    /// Adds a member whose name is spelled so.
+    fn push(&mut self, name: &[u8], value: &Value) {
+        self.name(name);
+        value.append_to(&mut self.0);
+    }
+
+    fn null(&mut self, name: &[u8]) {
+        self.name(name);
+        self.0.extend_from_slice(b"null");
+    }
+
+    fn name(&mut self, name: &[u8]) {
         self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            self.0.push(b'"');
-            self.0.extend_from_slice(name.as_bytes());
-            self.0.push(b'"');
-        } else {
-            self.0.extend_from_slice(&Value::string(name).text());
-        }
+        self.0.extend_from_slice(name);
         self.0.push(b':');
-        self.0.extend_from_slice(value);
     }
 
     fn finish(mut self) -> Bytes {
