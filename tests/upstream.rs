@@ -44,6 +44,12 @@ async fn text(response: Response<ResponseBody>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
+const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn chunk(events: &str) -> String {
+    format!("{:x}\r\n{events}\r\n", events.len())
+}
+
 /// Reads a request to the end of its body.
 async fn read_request(stream: &mut TcpStream) -> bool {
     let mut read = Vec::new();
@@ -217,9 +223,7 @@ async fn a_stream_that_is_left_is_cancelled() {
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         assert!(read_request(&mut stream).await);
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-        let chunk = format!("{head}{:x}\r\n{CREATED}\r\n", CREATED.len());
-        stream.write_all(chunk.as_bytes()).await.unwrap();
+        stream.write_all(format!("{STREAM}{}", chunk(CREATED)).as_bytes()).await.unwrap();
         stream.read(&mut [0; 64]).await.unwrap_or(0)
     });
     let mut body = upstream.clone().oneshot(request()).await.unwrap().into_body();
@@ -238,12 +242,8 @@ async fn events_that_are_there_come_without_waiting() {
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         assert!(read_request(&mut stream).await);
-        let mut answer =
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-        for _ in 0..50 {
-            answer += &format!("{:x}\r\n{CREATED}\r\n", CREATED.len());
-        }
-        stream.write_all(format!("{answer}0\r\n\r\n").as_bytes()).await.unwrap();
+        let events = chunk(CREATED).repeat(50);
+        stream.write_all(format!("{STREAM}{events}0\r\n\r\n").as_bytes()).await.unwrap();
     });
     let mut body = upstream.oneshot(request()).await.unwrap().into_body();
     server.await.unwrap();
@@ -297,11 +297,8 @@ async fn fifty_streams_need_two_connections_at_most() {
             count.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 while read_request(&mut stream).await {
-                    let events = format!("{CREATED}{COMPLETED}");
-                    let head =
-                        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-                    let chunk = format!("{head}{:x}\r\n{events}\r\n", events.len());
-                    stream.write_all(chunk.as_bytes()).await.unwrap();
+                    let events = chunk(&format!("{CREATED}{COMPLETED}"));
+                    stream.write_all(format!("{STREAM}{events}").as_bytes()).await.unwrap();
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     stream.write_all(b"0\r\n\r\n").await.unwrap();
                 }

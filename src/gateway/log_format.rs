@@ -15,7 +15,7 @@ use tracing_subscriber::{
 };
 
 /// Writes `TIME LEVEL TARGET: MESSAGE NAME=VALUE …`, as tracing-subscriber's compact format does,
-/// for a quarter of what that costs: there is a line for every request.
+/// for less than half of what that costs: there is a line for every request.
 pub(super) struct TextLine;
 
 impl<S, N> FormatEvent<S, N> for TextLine

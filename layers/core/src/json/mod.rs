@@ -14,6 +14,7 @@
 //! ```
 
 mod array;
+mod change;
 mod names;
 mod object;
 mod opening;

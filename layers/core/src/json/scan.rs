@@ -10,7 +10,6 @@ use self::{
     check::check_value,
     string::{check_string, short_string, skip_string},
 };
-use super::Value;
 
 pub(super) mod check;
 pub(crate) mod string;
@@ -329,68 +328,6 @@ fn row<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<(usiz
         ControlFlow::Continue(())
     })?;
     Some((at + end, found))
-}
-
-/// How many members are changed at once.
-const MOST_CHANGES: usize = 8;
-
-/// The object that is `text` with other members. `None` if it is none, one that has a member of
-/// such a name twice, or if there are too many changes.
-pub(crate) fn with_members(text: &[u8], changes: &[(&str, Option<&Value>)]) -> Option<Vec<u8>> {
-    let mut done = [false; MOST_CHANGES];
-    let done = done.get_mut(..changes.len())?;
-    let values = changes.iter().map(|(_, value)| value.map(Value::text)).collect::<Vec<_>>();
-    let new = changes
-        .iter()
-        .zip(&values)
-        .map(|((name, _), value)| value.as_ref().map_or(0, |value| name.len() + value.len() + 4));
-    let mut out = Vec::with_capacity(text.len() + new.sum::<usize>());
-    let mut separator = b'{';
-    let mut kept: Range<usize> = 0..0;
-    let end = members::<false>(text, |member| {
-        let change = changes.iter().position(|(name, _)| member.key.is(text, name));
-        if change.is_none() && !kept.is_empty() && kept.end + 1 == member.whole.start {
-            kept.end = member.whole.end;
-            return ControlFlow::Continue(());
-        }
-        put(&mut out, &mut separator, &text[std::mem::take(&mut kept)]);
-        let Some(at) = change else {
-            kept = member.whole;
-            return ControlFlow::Continue(());
-        };
-        if std::mem::replace(&mut done[at], true) {
-            return ControlFlow::Break(());
-        }
-        if let Some(value) = &values[at] {
-            put(&mut out, &mut separator, &text[member.key.place]);
-            out.push(b':');
-            out.extend_from_slice(value);
-        }
-        ControlFlow::Continue(())
-    });
-    end?;
-    put(&mut out, &mut separator, &text[kept]);
-    for (at, (name, _)) in changes.iter().enumerate().filter(|(at, _)| !done[*at]) {
-        if let Some(value) = &values[at] {
-            put(&mut out, &mut separator, b"\"");
-            string::escape(name.as_bytes(), &mut out);
-            out.extend_from_slice(b"\":");
-            out.extend_from_slice(value);
-        }
-    }
-    if separator == b'{' {
-        out.push(separator);
-    }
-    out.push(b'}');
-    Some(out)
-}
-
-/// Appends something behind what has to stand before it, if it is not nothing.
-fn put(out: &mut Vec<u8>, separator: &mut u8, text: &[u8]) {
-    if !text.is_empty() {
-        out.push(std::mem::replace(separator, b','));
-        out.extend_from_slice(text);
-    }
 }
 
 /// Decodes a JSON string; `None` for any other value.

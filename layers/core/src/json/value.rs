@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Array, Object, SyntaxError, scan, write::Sink};
+use super::{Array, Object, SyntaxError, change, scan, write::Sink};
 
 /// A JSON value: text until somebody looks inside.
 ///
@@ -248,7 +248,7 @@ impl Value {
     #[must_use]
     pub fn with_members(&self, changes: &[(&str, Option<&Self>)]) -> Option<Self> {
         if let Repr::Text(text) = &self.0
-            && let Some(text) = scan::with_members(text, changes)
+            && let Some(text) = change::with_members(text, changes)
         {
             return Some(Self::from_text(text));
         }
