@@ -22,7 +22,8 @@ pub(super) fn with_members(text: &[u8], changes: &[(&str, Option<&Value>)]) -> O
     let mut kept: Range<usize> = 0..0;
     let end = scan::members::<false>(text, |member| {
         let change = changes.iter().position(|(name, _)| member.key.is(text, name));
-        if change.is_none() && !kept.is_empty() && kept.end + 1 == member.whole.start {
+        if change.is_none() && !kept.is_empty() {
+            // Neighbours, with a comma between them: a change ends the run.
             kept.end = member.whole.end;
             return ControlFlow::Continue(());
         }
