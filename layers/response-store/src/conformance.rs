@@ -45,6 +45,7 @@ macro_rules! store_conformance {
         $crate::store_conformance!(@tests $store, LONG:
             keeps_a_chain_in_order,
             keeps_every_byte,
+            keeps_what_was_prepared,
             keeps_branches_apart,
             takes_branches_at_the_same_time,
             keeps_owners_apart,
@@ -146,6 +147,38 @@ pub async fn keeps_every_byte(store: Store) {
     let history = history(&store, &owner, id).await.expect("it is there");
     assert_eq!(history.shared, stored.shared);
     assert_eq!(history.links, [(id, body)]);
+}
+
+/// What was told ahead is part of the body, and nothing before that; a response that never comes
+/// leaves nothing behind, and one that was abandoned can still come.
+pub async fn keeps_what_was_prepared(store: Store) {
+    let owner = owner();
+    let first = put(&store, turn(&owner, None, "first")).await;
+    let mut links = vec![first];
+    for abandoned in [false, true] {
+        let record = turn(&owner, links.last().copied(), &"a long text ".repeat(20_000));
+        let (id, body) = (record.id, record.body.clone());
+        store.prepare(id, 5, body.slice(5..200_000));
+        store.flush().await.expect("the store can be written");
+        assert!(get(&store, &owner, id).await.is_none());
+        assert!(!store.exists(&owner, id).await.expect("the store can be read"));
+        if abandoned {
+            store.abandon(id);
+        }
+        links.push(put(&store, record).await);
+        assert_eq!(get(&store, &owner, id).await.expect("it is there").body, body);
+        let history = history(&store, &owner, id).await.expect("it is there");
+        assert_eq!(history.links.last(), Some(&(id, body)));
+        assert_eq!(history.links.iter().map(|(id, _)| *id).collect::<Vec<_>>(), links);
+    }
+    let never = ResponseId::continuing(&first);
+    store.prepare(never, 0, Bytes::from_static(b"never"));
+    store.abandon(never);
+    store.flush().await.expect("the store can be written");
+    assert!(get(&store, &owner, never).await.is_none());
+    for id in links.into_iter().rev() {
+        assert!(store.delete(&owner, id).await.expect("the store can be written"));
+    }
 }
 
 /// Several turns may continue one.

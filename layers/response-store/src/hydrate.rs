@@ -84,6 +84,7 @@ impl Opening {
             owner: self.owner,
             request: remembered,
             input: None,
+            prepared: None,
         });
         // What is stored keeps the request alive, and nothing else does.
         let instructions = if storing.is_some() { instructions } else { instructions.detached() };

@@ -44,15 +44,43 @@ pub(crate) struct Storing {
     pub(crate) request: Remembered,
     /// What the request adds, once it is written down.
     pub(crate) input: Option<TurnInput>,
+    /// Whether the store was told what the request adds.
+    pub(crate) prepared: Option<Prepared>,
 }
 
-/// A request that adds at least so many bytes is written down while its response is waited for.
+/// A response that the store was told of, until it is put: else the store hears that it does not
+/// come.
+pub(crate) struct Prepared {
+    keeper: Arc<Keeper>,
+    id: ResponseId,
+    was_put: bool,
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if !self.was_put {
+            self.keeper.store().abandon(self.id);
+        }
+    }
+}
+
+/// A request that adds at least so many bytes is written down while its response is waited for,
+/// and the store hears of it.
 const LARGE: usize = 32 << 10;
 
 impl Storing {
     /// What the request adds, with room for so many bytes after it.
     fn take_input(&mut self, room: usize) -> TurnInput {
         self.input.take().unwrap_or_else(|| self.write_input(room))
+    }
+
+    /// Writes down what the request adds, and tells the store.
+    fn prepare(&mut self, id: ResponseId) {
+        let input = self.write_input(LARGE / 4);
+        let (place, part) = input.written();
+        self.input = Some(input);
+        self.keeper.store().prepare(id, place, part);
+        self.prepared = Some(Prepared { keeper: self.keeper.clone(), id, was_put: false });
     }
 
     fn write_input(&mut self, room: usize) -> TurnInput {
@@ -149,9 +177,12 @@ impl Keep {
 
     /// The write is done: whether the response was stored.
     fn written(&mut self, record: &Record, result: Result<(), StoreError>) -> bool {
-        let Some(storing) = self.storing.take() else { return false };
+        let Some(mut storing) = self.storing.take() else { return false };
         match result {
             Ok(()) => {
+                if let Some(prepared) = &mut storing.prepared {
+                    prepared.was_put = true;
+                }
                 metrics::counter!("tower_responses_store_writes_total").increment(1);
                 storing.keeper.keep(record);
                 self.kept = true;
@@ -250,7 +281,7 @@ impl RewriteResponse for Keep {
         if let Some(storing) = self.storing.as_mut().filter(|storing| storing.input.is_none())
             && storing.request.input.iter().map(Bytes::len).sum::<usize>() >= LARGE
         {
-            storing.input = Some(storing.write_input(LARGE / 4));
+            storing.prepare(self.id);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Responses in an SQLite file.
 
 mod error;
+mod parts;
 mod read;
 mod readers;
 mod remove;
@@ -16,7 +17,13 @@ use std::{
     time::Duration,
 };
 
-use self::{readers::Readers, upkeep::Upkeep, writer::Writer};
+use bytes::Bytes;
+
+use self::{
+    readers::Readers,
+    upkeep::Upkeep,
+    writer::{Known, Writer},
+};
 use crate::{
     History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,
     StoreOptions, Stored, time::horizon,
@@ -124,7 +131,18 @@ impl SqliteStore {
 impl ResponseStore for SqliteStore {
     fn put(&self, record: Arc<Record>) -> StoreFuture<()> {
         let size = record.body.len() + record.shared.iter().map(|shared| shared.text().len()).sum::<usize>();
-        self.shared.writer.run(size, move |connection, texts| write::put(connection, texts, &record))
+        self.shared.writer.run(size, move |connection, known| write::put(connection, known, &record))
+    }
+
+    fn prepare(&self, id: ResponseId, place: usize, part: Bytes) {
+        let size = part.len();
+        let work = move |connection: &_, known: &mut Known| known.parts.write(connection, id, place, &part);
+        // Whether it was written shows when the record is put.
+        drop(self.shared.writer.run(size, work));
+    }
+
+    fn abandon(&self, id: ResponseId) {
+        drop(self.shared.writer.run(0, move |connection, known| known.parts.remove(connection, id)));
     }
 
     fn history(&self, owner: &Owner, id: ResponseId) -> StoreFuture<Option<History>> {
@@ -163,7 +181,7 @@ impl ResponseStore for SqliteStore {
             let ids = this.read(move |connection| read::older(connection, horizon)).await?;
             let removed = this.remove_all(ids, horizon).await?;
             let unused = this.read(read::unused_texts).await?;
-            this.shared.writer.run(0, move |connection, texts| remove::texts(connection, texts, &unused)).await?;
+            this.shared.writer.run(0, move |connection, known| remove::unused(connection, known, &unused)).await?;
             Ok(removed)
         })
     }

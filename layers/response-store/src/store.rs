@@ -28,6 +28,21 @@ pub trait ResponseStore: Send + Sync + fmt::Debug + 'static {
     /// error nothing of the response is visible.
     fn put(&self, record: Arc<Record>) -> StoreFuture<()>;
 
+    /// Tells a large part of a body ahead, which will stand there at byte `place`: a store may write
+    /// it down while the response is on its way, so that [`put`](Self::put) has less to do. It is
+    /// nothing that could be read before the response is put. Whoever tells it either puts the
+    /// response, or says that it does not come: [`abandon`](Self::abandon).
+    ///
+    /// Does nothing unless a store has something to gain.
+    fn prepare(&self, id: ResponseId, place: usize, part: Bytes) {
+        let _ = (id, place, part);
+    }
+
+    /// Says that a response does not come that was [prepared](Self::prepare).
+    fn abandon(&self, id: ResponseId) {
+        let _ = id;
+    }
+
     /// The chain of responses that ends with `id`, oldest first; `None` if `id` is unknown,
     /// deleted, expired or another's. Deleted responses further up are part of the chain.
     ///

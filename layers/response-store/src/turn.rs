@@ -106,6 +106,12 @@ impl TurnInput {
         input
     }
 
+    /// A copy of what was written down, and at which byte of the body it will stand.
+    pub fn written(&self) -> (usize, Bytes) {
+        let (place, text) = self.writer.written();
+        (place, Bytes::copy_from_slice(text))
+    }
+
     /// Has an item found by its id.
     fn name(&mut self, owner: &Owner, item: &Value) {
         self.items.extend(item.member_str("id").map(|id| ItemKey::new(owner, &id)));

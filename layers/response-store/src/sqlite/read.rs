@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::texts;
+use super::{parts, texts};
 use crate::{
     Conversation, Digest, History, ItemKey, Owner, Page, Place, ResponseId, Shared, Stats, StoreError, Stored, time,
 };
@@ -35,17 +35,26 @@ struct Turn {
 }
 
 impl Turn {
-    const COLUMNS: &str = "SELECT conversation, own, previous, shared, body FROM turn WHERE key = ?1";
-
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let id = ResponseId::from_parts(Conversation::from_i64(row.get(0)?), row.get(1)?);
-        Ok(Self { id, previous: row.get(2)?, shared: row.get(3)?, body: row.get::<_, Vec<u8>>(4)?.into() })
-    }
+    const COLUMNS: &str = "SELECT conversation, own, previous, shared, body, part FROM turn WHERE key = ?1";
 
     fn read(connection: &Connection, key: i64) -> Result<Self, StoreError> {
-        let turn = connection.prepare_cached(Self::COLUMNS)?.query_row((key,), Self::of).optional()?;
-        turn.ok_or_else(|| StoreError::corrupt("a response that others continue is missing"))
+        let of = |row: &Row<'_>| {
+            let id = ResponseId::from_parts(Conversation::from_i64(row.get(0)?), row.get(1)?);
+            let (previous, shared) = (row.get(2)?, row.get(3)?);
+            Ok((Self { id, previous, shared, body: row.get::<_, Vec<u8>>(4)?.into() }, row.get::<_, Option<i64>>(5)?))
+        };
+        let turn = connection.prepare_cached(Self::COLUMNS)?.query_row((key,), of).optional()?;
+        let (mut turn, part) = turn.ok_or_else(|| StoreError::corrupt("a response that others continue is missing"))?;
+        if let Some(part) = part {
+            turn.body = parts::complete(connection, part, &turn.body)?;
+        }
+        Ok(turn)
     }
+}
+
+/// What the turn adds.
+pub(super) fn body(connection: &Connection, key: i64) -> Result<Bytes, StoreError> {
+    Turn::read(connection, key).map(|turn| turn.body)
 }
 
 pub(super) fn history(
@@ -140,7 +149,8 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats, StoreError> {
     Ok(Stats {
         conversations: number("SELECT count(*) FROM conversation")?,
         responses: number("SELECT count(*) FROM turn")?,
-        bytes: number("SELECT coalesce(sum(length(body)), 0) FROM turn")?,
+        bytes: number("SELECT coalesce(sum(length(body)), 0) FROM turn")?
+            + number("SELECT coalesce(sum(length(text)), 0) FROM part")?,
         shared_bytes: number("SELECT coalesce(sum(length(text)), 0) FROM shared")?,
         total_bytes: Some(number("PRAGMA page_count")? * number("PRAGMA page_size")?),
     })

@@ -1,9 +1,8 @@
 //! Deleting responses, conversations and texts.
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{read, texts::KnownTexts};
+use super::{parts, read, writer::Known};
 use crate::{Owner, Removed, ResponseId, StoreError, Turn, time};
 
 /// How many conversations are removed in one step.
@@ -37,10 +36,8 @@ pub(super) fn delete(connection: &Connection, owner: &Owner, id: ResponseId, hor
 }
 
 fn remove_items(connection: &Connection, owner: &Owner, key: i64) -> Result<(), StoreError> {
-    let body: Vec<u8> =
-        connection.prepare_cached("SELECT body FROM turn WHERE key = ?1")?.query_row((key,), |row| row.get(0))?;
     // What cannot be read any more is not found by its items either.
-    let Ok(turn) = Turn::decode(&Bytes::from(body)) else { return Ok(()) };
+    let Ok(turn) = read::body(connection, key).and_then(|body| Turn::decode(&body)) else { return Ok(()) };
     let mut delete = connection.prepare_cached("DELETE FROM item WHERE item = ?1 AND turn = ?2")?;
     for item in turn.item_keys(owner) {
         delete.execute((item.0, key))?;
@@ -70,13 +67,14 @@ pub(super) fn conversations(connection: &Connection, ids: &[i64], before: i64) -
     Ok(removed)
 }
 
-/// Removes texts that were found to be unused, unless they have come to be used again.
-pub(super) fn texts(connection: &Connection, known: &mut KnownTexts, keys: &[i64]) -> Result<(), StoreError> {
-    known.forget();
+/// Removes texts that were found to be unused, unless they have come to be used again, and parts
+/// of responses that never came to be.
+pub(super) fn unused(connection: &Connection, known: &mut Known, texts: &[i64]) -> Result<(), StoreError> {
+    known.texts.forget();
     let yesterday = time::now() / time::DAY - 1;
     let mut delete = connection.prepare_cached("DELETE FROM shared WHERE key = ?1 AND used < ?2")?;
-    for key in keys {
+    for key in texts {
         delete.execute((key, yesterday))?;
     }
-    Ok(())
+    parts::remove_unused(connection, yesterday)
 }

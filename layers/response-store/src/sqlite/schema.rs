@@ -12,7 +12,7 @@ const APPLICATION: i32 = 0x5452_7273;
 
 /// Each brings a file from the version of its place to the next. They are never changed, only
 /// added to.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // Conversations are known by the bits in their ids, turns by number: what continues is found
     // in the order in which it was written. `shared` is four bytes per text, big endian.
     "CREATE TABLE conversation (
@@ -41,6 +41,17 @@ const MIGRATIONS: [&str; 1] = [
          turn INTEGER NOT NULL,
          PRIMARY KEY (item, turn)
      ) STRICT, WITHOUT ROWID;",
+    // A large part of a body, written before the rest is known: it stands in the body at `place`.
+    "CREATE TABLE part (
+         key INTEGER PRIMARY KEY,
+         day INTEGER NOT NULL,
+         place INTEGER NOT NULL,
+         text BLOB NOT NULL
+     ) STRICT;
+     ALTER TABLE turn ADD COLUMN part INTEGER;
+     CREATE INDEX turn_part ON turn (part) WHERE part IS NOT NULL;
+     CREATE TRIGGER turn_removed AFTER DELETE ON turn WHEN old.part IS NOT NULL
+     BEGIN DELETE FROM part WHERE key = old.part; END;",
 ];
 
 /// How long to wait for another process that writes.

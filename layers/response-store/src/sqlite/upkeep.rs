@@ -42,8 +42,8 @@ const RESTART_FROM: i64 = 4096;
 /// How often the log is synced where commits do not wait for that: how much a power cut can cost.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// How often texts are looked for that nothing uses.
-const TEXTS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often texts and parts are looked for that nothing uses.
+const UNUSED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Upkeep {
     pub(super) fn start(path: &Path, writer: Handle, options: &SqliteOptions) -> Result<Self, StoreError> {
@@ -64,7 +64,7 @@ impl Upkeep {
 impl Work {
     fn serve(&self, stopped: &mpsc::Receiver<()>, every: Duration) {
         let mut expired = Instant::now();
-        let mut texts = Instant::now();
+        let mut unused = Instant::now();
         let mut synced = Instant::now();
         let mut folder_synced = false;
         let tick = CHECKPOINT_EVERY.min(every);
@@ -79,9 +79,9 @@ impl Work {
                 self.report("expired conversations could not be removed", self.expire(stopped));
                 expired = Instant::now();
             }
-            if texts.elapsed() >= TEXTS_EVERY {
-                self.report("unused texts could not be removed", self.remove_texts());
-                texts = Instant::now();
+            if unused.elapsed() >= UNUSED_EVERY {
+                self.report("what nothing uses could not be removed", self.remove_unused());
+                unused = Instant::now();
             }
         }
     }
@@ -140,9 +140,9 @@ impl Work {
         Ok(())
     }
 
-    fn remove_texts(&self) -> Result<(), StoreError> {
+    fn remove_unused(&self) -> Result<(), StoreError> {
         let unused = read::unused_texts(&self.connection)?;
-        wait(self.writer.run(0, move |connection, known| remove::texts(connection, known, &unused)))
+        wait(self.writer.run(0, move |connection, known| remove::unused(connection, known, &unused)))
     }
 }
 

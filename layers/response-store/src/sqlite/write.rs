@@ -1,11 +1,13 @@
 //! Writing one response.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, OptionalExtension};
 
-use super::texts::{KnownTexts, encode};
+use super::{texts::encode, writer::Known};
 use crate::{Record, StoreError, time::now};
 
-pub(super) fn put(connection: &Connection, texts: &mut KnownTexts, record: &Record) -> Result<(), StoreError> {
+pub(super) fn put(connection: &Connection, known: &mut Known, record: &Record) -> Result<(), StoreError> {
     let conversation = record.id.conversation().to_i64();
     let previous =
         match record.previous {
@@ -28,13 +30,18 @@ pub(super) fn put(connection: &Connection, texts: &mut KnownTexts, record: &Reco
         };
     let mut keys = Vec::with_capacity(record.shared.len());
     for shared in &record.shared {
-        keys.push(texts.keep(connection, shared)?);
+        keys.push(known.texts.keep(connection, shared)?);
     }
+    let (body, part) = match known.parts.take(connection, record)? {
+        Some((rest, part)) => (Cow::Owned(rest), Some(part)),
+        None => (Cow::Borrowed(&record.body[..]), None),
+    };
     connection
         .prepare_cached(
-            "INSERT INTO turn (conversation, own, previous, deleted, shared, body) VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+            "INSERT INTO turn (conversation, own, previous, deleted, shared, body, part)
+             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
         )?
-        .execute((conversation, record.id.own(), previous, encode(&keys), &record.body[..]))?;
+        .execute((conversation, record.id.own(), previous, encode(&keys), &body[..], part))?;
     let turn = connection.last_insert_rowid();
     let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO item (item, turn) VALUES (?1, ?2)")?;
     for item in &record.items {

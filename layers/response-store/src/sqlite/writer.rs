@@ -13,7 +13,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::texts::KnownTexts;
+use super::{parts::KnownParts, texts::KnownTexts};
 use crate::{StoreError, StoreFuture};
 
 /// Ends the thread when dropped, after all that was queued.
@@ -30,6 +30,13 @@ pub(super) struct Handle {
     restart_log: Arc<AtomicBool>,
 }
 
+/// What the thread knows of the file without asking it.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) texts: KnownTexts,
+    pub(super) parts: KnownParts,
+}
+
 struct Queued {
     job: Box<dyn Job>,
     size: usize,
@@ -37,7 +44,7 @@ struct Queued {
 
 /// Work that may have to be done again: in a transaction of its own, if one that it shared failed.
 trait Job: Send {
-    fn run(&mut self, connection: &Connection, texts: &mut KnownTexts) -> Result<(), StoreError>;
+    fn run(&mut self, connection: &Connection, known: &mut Known) -> Result<(), StoreError>;
     fn finish(self: Box<Self>, result: Result<(), StoreError>);
 }
 
@@ -50,10 +57,10 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnMut(&Connection, &mut KnownTexts) -> Result<T, StoreError> + Send,
+    F: FnMut(&Connection, &mut Known) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, connection: &Connection, texts: &mut KnownTexts) -> Result<(), StoreError> {
-        self.value = Some((self.work)(connection, texts)?);
+    fn run(&mut self, connection: &Connection, known: &mut Known) -> Result<(), StoreError> {
+        self.value = Some((self.work)(connection, known)?);
         Ok(())
     }
 
@@ -96,7 +103,7 @@ impl Writer {
     pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &mut KnownTexts) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection, &mut Known) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.handle {
             Some(handle) => handle.run(size, work),
@@ -109,7 +116,7 @@ impl Handle {
     pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &mut KnownTexts) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection, &mut Known) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, done) = oneshot::channel();
         let size = size + OVERHEAD;
@@ -153,7 +160,7 @@ impl fmt::Debug for Writer {
 }
 
 fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize, restart_log: &AtomicBool) {
-    let mut texts = KnownTexts::default();
+    let mut known = Known::default();
     while let Ok(first) = jobs.recv() {
         // What has come while the last commit was made is committed together. To wait for more
         // company would leave the machine without work.
@@ -166,7 +173,7 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
             bytes += next.size;
             group.push(next.job);
         }
-        commit(&connection, &mut texts, group);
+        commit(&connection, &mut known, group);
         queued.fetch_sub(bytes, Ordering::Relaxed);
         if restart_log.swap(false, Ordering::Relaxed)
             && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
@@ -180,9 +187,9 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
     }
 }
 
-fn commit(connection: &Connection, texts: &mut KnownTexts, mut group: Vec<Box<dyn Job>>) {
-    let together = transaction(connection, texts, |connection, texts| {
-        group.iter_mut().try_for_each(|job| job.run(connection, texts))
+fn commit(connection: &Connection, known: &mut Known, mut group: Vec<Box<dyn Job>>) {
+    let together = transaction(connection, known, |connection, known| {
+        group.iter_mut().try_for_each(|job| job.run(connection, known))
     });
     match together {
         Ok(()) => group.into_iter().for_each(|job| job.finish(Ok(()))),
@@ -194,7 +201,7 @@ fn commit(connection: &Connection, texts: &mut KnownTexts, mut group: Vec<Box<dy
         // One of them is to blame, and the others are not to pay for it.
         Err(_) => {
             for mut job in group {
-                let result = transaction(connection, texts, |connection, texts| job.run(connection, texts));
+                let result = transaction(connection, known, |connection, known| job.run(connection, known));
                 job.finish(result);
             }
         }
@@ -203,17 +210,17 @@ fn commit(connection: &Connection, texts: &mut KnownTexts, mut group: Vec<Box<dy
 
 fn transaction(
     connection: &Connection,
-    texts: &mut KnownTexts,
-    work: impl FnOnce(&Connection, &mut KnownTexts) -> Result<(), StoreError>,
+    known: &mut Known,
+    work: impl FnOnce(&Connection, &mut Known) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
     let result = execute("BEGIN IMMEDIATE")
         .map_err(StoreError::from)
-        .and_then(|()| work(connection, texts))
+        .and_then(|()| work(connection, known))
         .and_then(|()| Ok(execute("COMMIT")?));
     if result.is_err() {
-        // Texts that were written in it are not there now.
-        texts.forget();
+        // What was written in it is not there now.
+        *known = Known::default();
         if !connection.is_autocommit() {
             let _ = execute("ROLLBACK");
         }

@@ -70,6 +70,11 @@ impl Writer {
         self.text.put_slice(text);
     }
 
+    /// What was written so far and stays as it is, and where that is.
+    pub(super) fn written(&self) -> (usize, &[u8]) {
+        (HEAD, &self.text[HEAD..])
+    }
+
     /// Takes what was written so far into the checksum.
     pub(super) fn check(&mut self) {
         self.checksum.update(&self.text[self.checked..]);

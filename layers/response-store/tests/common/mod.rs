@@ -146,6 +146,9 @@ impl Upstream {
         *self.text.lock().unwrap() = bytes;
         self.seen.lock().unwrap().push(body.clone());
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or_default();
+        if let Some(wait) = reply["wait_ms"].as_u64() {
+            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        }
         if let Some(status) = reply["http"].as_u64() {
             let error = json!({"error": {"message": "no", "type": "x", "param": null, "code": null}});
             return Ok(json_response(u16::try_from(status).unwrap(), &error).map(ResponseBody::new));
