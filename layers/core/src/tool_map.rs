@@ -70,8 +70,8 @@ impl fmt::Debug for Spelling {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientTool {
     kind: ToolKind,
-    namespace: Option<Box<str>>,
-    name: Box<str>,
+    namespace: Option<Arc<str>>,
+    name: Arc<str>,
 }
 
 /// What a client expects a call of the tool to look like.

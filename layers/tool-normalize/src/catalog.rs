@@ -1,7 +1,7 @@
 //! The functions that the upstream gets to see: read from the request in the order in which they
 //! stand there, so that what comes later changes nothing of what came before.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use tower_responses_core::{
     ApiError, ClientTool, ToolKind,
@@ -26,20 +26,21 @@ mod tests;
 /// How many types of dropped tools are told apart.
 const MOST_DROPPED: usize = 16;
 
-/// All tools of one request.
-pub(crate) struct Catalog<'s> {
-    settings: &'s Settings,
-    tools: Vec<Tool>,
+/// All tools of one request. A copy shares what is in it.
+#[derive(Clone)]
+pub(crate) struct Catalog {
+    settings: Arc<Settings>,
+    tools: Vec<Arc<Tool>>,
     /// Tools that have other names than their natural ones.
     known: HashMap<ClientTool, usize>,
     /// Which tool the upstream knows by a name.
-    names: HashMap<Box<str>, usize>,
+    names: HashMap<Arc<str>, usize>,
     /// What the upstream sees, in order.
     shown: Vec<Shown>,
     /// What was called before the upstream saw any tool.
     waiting: Vec<usize>,
     /// The descriptions of namespaces, and whether a member has told them already.
-    namespaces: HashMap<Box<str>, Namespace>,
+    namespaces: HashMap<Arc<str>, Namespace>,
     dropped: Vec<Box<str>>,
     /// Whether deferred tools wait for a search of the client.
     defers: bool,
@@ -51,9 +52,10 @@ pub(crate) struct Catalog<'s> {
     intact: bool,
 }
 
+#[derive(Clone)]
 struct Tool {
     client: ClientTool,
-    name: Box<str>,
+    name: Arc<str>,
     function: Value,
     /// What a newer declaration has to differ in to replace this one.
     schema: Option<Value>,
@@ -64,23 +66,24 @@ struct Tool {
     stands_for: Option<usize>,
 }
 
+#[derive(Clone)]
 enum Shown {
     Tool(usize),
     /// Not ours to understand.
     Passed(Value),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Namespace {
-    description: String,
+    description: Arc<str>,
     /// The member that has told it first.
-    told_by: Option<Box<str>>,
+    told_by: Option<Arc<str>>,
 }
 
-impl<'s> Catalog<'s> {
+impl Catalog {
     /// An empty catalog. `defers` says whether the client searches for deferred tools itself,
     /// `offers` whether tools that were found or called earlier may be shown.
-    pub(crate) fn new(settings: &'s Settings, defers: bool, offers: bool) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, defers: bool, offers: bool) -> Self {
         Self {
             settings,
             tools: Vec::new(),
@@ -107,7 +110,7 @@ impl<'s> Catalog<'s> {
         let tool = &self.tools[tool];
         let whole = tool.function.member_str("description").unwrap_or_default();
         match tool.client.namespace().and_then(|namespace| self.namespaces.get(namespace)) {
-            Some(namespace) if whole.starts_with(&namespace.description) => {
+            Some(namespace) if whole.starts_with(&*namespace.description) => {
                 whole[namespace.description.len()..].trim_start().to_owned().into()
             }
             _ => whole,
@@ -154,7 +157,8 @@ impl<'s> Catalog<'s> {
 
     /// Makes the upstream see a tool, after all others, if it does not yet.
     pub(crate) fn show(&mut self, tool: usize) {
-        if self.offers && !std::mem::replace(&mut self.tools[tool].is_shown, true) {
+        if self.offers && !self.tools[tool].is_shown {
+            Arc::make_mut(&mut self.tools[tool]).is_shown = true;
             self.shown.push(Shown::Tool(tool));
             self.intact = false;
             self.show_waiting();
@@ -239,7 +243,7 @@ impl<'s> Catalog<'s> {
         let tool = self.push(tool);
         if let Some(stand_in) = stand_in {
             // What the upstream has seen stays as it is.
-            self.tools[stand_in].stands_for = Some(tool);
+            Arc::make_mut(&mut self.tools[stand_in]).stands_for = Some(tool);
         }
         if is_shown {
             self.shown.push(Shown::Tool(tool));
@@ -257,7 +261,8 @@ impl<'s> Catalog<'s> {
         let (name, is_shown) = (old.name.clone(), old.is_shown);
         let function = self.function(&client, declared, &name);
         self.intact = false;
-        self.tools[tool] = Tool { client, name, function, schema, is_shown, is_undeclared: false, stands_for: None };
+        let new = Tool { client, name, function, schema, is_shown, is_undeclared: false, stands_for: None };
+        self.tools[tool] = Arc::new(new);
     }
 
     /// Whether calls of this tool, which was not declared then, meant the new one, that would have
@@ -274,7 +279,7 @@ impl<'s> Catalog<'s> {
             self.known.insert(tool.client.clone(), index);
         }
         self.names.insert(tool.name.clone(), index);
-        self.tools.push(tool);
+        self.tools.push(Arc::new(tool));
         index
     }
 

@@ -17,7 +17,7 @@ mod tests;
 
 /// Rewrites the choice for the upstream, and narrows down what the upstream sees where it knows
 /// no such choice itself.
-pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, tools: &ToolPolicies) -> Result<(), ApiError> {
+pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog, tools: &ToolPolicies) -> Result<(), ApiError> {
     let Some(choice) = body.get("tool_choice").cloned() else { return Ok(()) };
     if choice.as_str().as_deref() == Some("required") {
         return require_any(catalog);
@@ -51,7 +51,7 @@ fn not_here(kind: &str) -> ApiError {
     refuse(format!("tool_choice names a tool of type '{kind}', which is not available here"))
 }
 
-fn require_any(catalog: &Catalog<'_>) -> Result<(), ApiError> {
+fn require_any(catalog: &Catalog) -> Result<(), ApiError> {
     if !catalog.is_empty() || catalog.dropped().is_empty() {
         return Ok(());
     }
@@ -64,7 +64,7 @@ fn require_any(catalog: &Catalog<'_>) -> Result<(), ApiError> {
 fn function(
     choice: &Value,
     kind: &str,
-    catalog: &mut Catalog<'_>,
+    catalog: &mut Catalog,
     tools: &ToolPolicies,
 ) -> Result<Option<Value>, ApiError> {
     let name = match choice.member_str("name") {
@@ -96,7 +96,7 @@ fn undeclared(name: &str) -> ApiError {
     refuse(format!("tool_choice names the tool '{name}', which is not declared"))
 }
 
-fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog<'_>, map: &ToolMap) -> Option<usize> {
+fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog, map: &ToolMap) -> Option<usize> {
     let kind = match kind {
         "custom" => ToolKind::Custom,
         "tool_search" => ToolKind::ToolSearch,
@@ -111,7 +111,7 @@ fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog<'_>, map: &To
 }
 
 /// Servers accept `allowed_tools` and ignore it, so what is not allowed is not shown.
-fn allowed(choice: &Value, catalog: &mut Catalog<'_>) -> Result<&'static str, ApiError> {
+fn allowed(choice: &Value, catalog: &mut Catalog) -> Result<&'static str, ApiError> {
     // Chat completions have one level more.
     let inner = choice.member("allowed_tools").filter(Value::is_object);
     let choice = inner.as_ref().unwrap_or(choice);

@@ -25,7 +25,7 @@ mod tests;
 
 /// Translates the items of `input` in their order. What an item becomes depends on what stands
 /// before it alone, so that each request extends the one before.
-pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, settings: &Settings) -> Result<(), ApiError> {
+pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog, settings: &Settings) -> Result<(), ApiError> {
     let Some(input) = body.array_mut("input") else { return Ok(()) };
     let mut refused = None;
     let mut index = 0;
@@ -46,7 +46,7 @@ pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog<'_>, settings: 
 fn translate_item(
     item: &mut Value,
     index: usize,
-    catalog: &mut Catalog<'_>,
+    catalog: &mut Catalog,
     settings: &Settings,
 ) -> Result<Edit, ApiError> {
     Ok(match Kind::of(item) {

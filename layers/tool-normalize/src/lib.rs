@@ -52,6 +52,7 @@ mod layer;
 mod names;
 mod normalizer;
 mod policy;
+mod recent;
 mod schema;
 #[cfg(test)]
 mod spec;

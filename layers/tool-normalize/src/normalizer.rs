@@ -1,12 +1,11 @@
-use tower_responses_core::{
-    ApiError, ToolMap,
-    json::{Object, Value},
-};
+use std::sync::Arc;
+
+use tower_responses_core::{ApiError, ToolMap, json::Object};
 
 use crate::{
-    catalog::{Catalog, Declaration, Place, declares_client_search},
     choice, history, include,
     policy::{EncryptedReasoning, HostedItems, NamespaceDescriptions, Policy, Strict, ToolPolicies, UndeclaredCalls},
+    recent::{Recent, Tools},
 };
 
 #[cfg(test)]
@@ -29,7 +28,8 @@ mod tests;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Normalizer {
-    settings: Settings,
+    settings: Arc<Settings>,
+    pub(crate) recent: Arc<Recent>,
 }
 
 /// What an operator has decided.
@@ -75,52 +75,58 @@ impl Normalizer {
         Self::default()
     }
 
+    /// What was found out with other settings holds no more.
+    fn change(&mut self) -> &mut Settings {
+        self.recent = Arc::default();
+        Arc::make_mut(&mut self.settings)
+    }
+
     /// What becomes of tools that no upstream executes. By default they are dropped.
     #[must_use]
     pub fn tools(mut self, policies: ToolPolicies) -> Self {
-        self.settings.tools = policies;
+        self.change().tools = policies;
         self
     }
 
     /// What becomes of `strict`. By default it stays as the client declared it.
     #[must_use]
     pub fn strict(mut self, strict: Strict) -> Self {
-        self.settings.strict = strict;
+        self.change().strict = strict;
         self
     }
 
     /// Where the descriptions of namespaces go. By default to each member.
     #[must_use]
     pub fn namespace_descriptions(mut self, descriptions: NamespaceDescriptions) -> Self {
-        self.settings.namespace_descriptions = descriptions;
+        self.change().namespace_descriptions = descriptions;
         self
     }
 
     /// What becomes of calls of tools that are not declared. By default their names are declared.
     #[must_use]
     pub fn undeclared_calls(mut self, calls: UndeclaredCalls) -> Self {
-        self.settings.undeclared_calls = calls;
+        self.change().undeclared_calls = calls;
         self
     }
 
     /// What becomes of input items of hosted tools. By default they are told as notes.
     #[must_use]
     pub fn hosted_items(mut self, items: HostedItems) -> Self {
-        self.settings.hosted_items = items;
+        self.change().hosted_items = items;
         self
     }
 
     /// What becomes of input items of unknown types. By default they pass.
     #[must_use]
     pub fn unknown_items(mut self, policy: Policy) -> Self {
-        self.settings.unknown_items = policy;
+        self.change().unknown_items = policy;
         self
     }
 
     /// What becomes of encrypted reasoning. By default it is removed.
     #[must_use]
     pub fn encrypted_reasoning(mut self, reasoning: EncryptedReasoning) -> Self {
-        self.settings.encrypted_reasoning = reasoning;
+        self.change().encrypted_reasoning = reasoning;
         self
     }
 
@@ -131,8 +137,8 @@ impl Normalizer {
     /// for items that mean something this upstream cannot know: `item_reference`,
     /// `compaction_trigger`.
     pub fn normalize(&self, body: &mut Object) -> Result<Normalized, ApiError> {
-        let (tools, choice) = (body.get("tools").cloned(), body.get("tool_choice").cloned());
-        let mut catalog = Catalog::of(&self.settings, tools.as_ref(), body)?;
+        let choice = body.get("tool_choice").cloned();
+        let (tools, mut catalog) = self.recent.catalog(&self.settings, body)?;
         history::translate(body, &mut catalog, &self.settings)?;
         choice::translate(body, &mut catalog, &self.settings.tools)?;
         include::translate(body, &self.settings.tools);
@@ -141,7 +147,7 @@ impl Normalizer {
         let upstream = catalog.changed();
         if upstream.is_some() || choice.as_ref() != body.get("tool_choice") {
             // The map lives as long as the response; the request need not.
-            map.declared(tools.map(|tools| tools.detached()), choice.map(|choice| choice.detached()));
+            map.declared(tools.map(Tools::detached), choice.map(|choice| choice.detached()));
         }
         match upstream {
             Some(upstream) if upstream.is_empty() => drop(body.remove("tools")),
@@ -149,24 +155,5 @@ impl Normalizer {
             None => {}
         }
         Ok(Normalized { map: map.build(), dropped: catalog.dropped().to_vec() })
-    }
-}
-
-impl<'s> Catalog<'s> {
-    /// The catalog of what stands in the request's `tools`.
-    fn of(settings: &'s Settings, tools: Option<&Value>, body: &mut Object) -> Result<Self, ApiError> {
-        let is_search = |item: &Value| {
-            item.member_str("type").as_deref() == Some("additional_tools")
-                && declares_client_search(&Declaration::list_in(item))
-        };
-        // A client that sends an empty list wants an answer in words.
-        let is_list = tools.is_some_and(Value::is_array);
-        let tools = tools.map(Declaration::list).unwrap_or_default();
-        let is_none = is_list && tools.is_empty();
-        let defers =
-            declares_client_search(&tools) || body.array_mut("input").is_some_and(|input| input.iter().any(is_search));
-        let mut catalog = Self::new(settings, defers, !is_none);
-        catalog.read(&tools, Place::Tools)?;
-        Ok(catalog)
     }
 }

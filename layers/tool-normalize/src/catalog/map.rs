@@ -5,7 +5,7 @@ use tower_responses_core::{ClientTool, ToolMap, ToolMapBuilder};
 use super::Catalog;
 use crate::names;
 
-impl Catalog<'_> {
+impl Catalog {
     /// All tools by their upstream names, with the ways in which models misspell these.
     pub(crate) fn map(&self) -> ToolMapBuilder {
         let mut map = ToolMap::builder();

@@ -126,7 +126,7 @@ pub(crate) fn declares_client_search(tools: &[Declaration]) -> bool {
     tools.iter().any(Declaration::is_client_search)
 }
 
-impl Catalog<'_> {
+impl Catalog {
     /// Reads a list of tools, and gives those that can be called.
     pub(crate) fn read(&mut self, tools: &[Declaration], place: Place<'_>) -> Result<Vec<usize>, ApiError> {
         let mut callable = Vec::new();
@@ -171,7 +171,7 @@ impl Catalog<'_> {
         let description = namespace.description.as_ref().and_then(Value::as_str).unwrap_or_default();
         if self.namespaces.get(&*name).is_none_or(|known| known.description.is_empty()) {
             let known = self.namespaces.entry(name.as_ref().into()).or_default();
-            known.description = description.trim().to_owned();
+            known.description = description.trim().into();
         }
         let name = Some(&*name).filter(|name| !name.is_empty());
         let members = namespace.members();

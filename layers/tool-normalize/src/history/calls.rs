@@ -9,7 +9,7 @@ use super::text::ObjectText;
 use crate::catalog::Catalog;
 
 /// A call of a function: renamed, if the upstream knows it by another name.
-pub(super) fn function(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
+pub(super) fn function(item: &Value, catalog: &mut Catalog) -> Edit {
     let [name, namespace] = item.members(["name", "namespace"]);
     let Some(tool) = called(ToolKind::Function, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
     let upstream = catalog.name(tool);
@@ -23,14 +23,14 @@ pub(super) fn function(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
 }
 
 /// The tool that a call is one of.
-fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catalog: &mut Catalog<'_>) -> Option<usize> {
+fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catalog: &mut Catalog) -> Option<usize> {
     let name = name?.as_str()?;
     let namespace = namespace.and_then(Value::as_str).filter(|namespace| !namespace.is_empty());
     Some(catalog.called(kind, namespace.as_deref(), &name))
 }
 
 /// A call of a custom tool: its text is the one argument.
-pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
+pub(super) fn custom(item: &Value, catalog: &mut Catalog) -> Edit {
     let [name, namespace, input, call_id, id, status] =
         item.members(["name", "namespace", "input", "call_id", "id", "status"]);
     let Some(tool) = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
@@ -39,7 +39,7 @@ pub(super) fn custom(item: &Value, catalog: &mut Catalog<'_>) -> Edit {
 }
 
 /// A search of the client's own. `None` for one that the server made.
-pub(super) fn search(item: &Value, catalog: &mut Catalog<'_>) -> Option<Edit> {
+pub(super) fn search(item: &Value, catalog: &mut Catalog) -> Option<Edit> {
     let [call_id, arguments, id, status] = item.members(["call_id", "arguments", "id", "status"]);
     call_id.as_ref()?.as_str()?;
     let tool = catalog.called(ToolKind::ToolSearch, None, "tool_search");

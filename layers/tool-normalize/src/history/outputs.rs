@@ -24,7 +24,7 @@ pub(super) fn custom(item: &Value) -> Edit {
 }
 
 /// What a search has found, for a model to read. Searches of the server's have told it already.
-pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog<'_>) -> Edit {
+pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog) -> Edit {
     let call_id = item.member("call_id").filter(|id| id.as_str().is_some());
     if call_id.is_none() {
         return Edit::remove();

@@ -2,6 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
+use tower_responses_core::json::Value;
+
 use super::*;
 use crate::spec::{custom, function, merged, namespace, normalize, search, searched};
 

@@ -1,0 +1,121 @@
+//! The tools of the last requests: clients send the same ones with every turn, and hundreds of
+//! clients of one make send the same as well.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use tower_responses_core::{
+    ApiError,
+    json::{Object, Value},
+};
+
+use crate::{
+    catalog::{Catalog, Declaration, Place, declares_client_search},
+    normalizer::Settings,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The catalogs of lists of tools that were read lately, the last one first.
+#[derive(Default)]
+pub(crate) struct Recent(Mutex<VecDeque<Arc<Known>>>);
+
+/// A list of tools, whether it declares a search, whether the request had one, and what was made
+/// of it.
+struct Known {
+    text: Bytes,
+    searches: bool,
+    defers: bool,
+    catalog: Catalog,
+}
+
+/// How many lists are known, and of which lengths in bytes: a short one is read as fast as it is
+/// found, and what is kept has a bound.
+const MOST: usize = 8;
+const LENGTHS: std::ops::RangeInclusive<usize> = (4 << 10)..=(256 << 10);
+
+/// The `tools` of a request.
+pub(crate) struct Tools {
+    value: Value,
+    /// Whether the value shares nothing with the request.
+    is_detached: bool,
+}
+
+impl Tools {
+    /// For longer than the request lives.
+    pub(crate) fn detached(self) -> Value {
+        if self.is_detached { self.value } else { self.value.detached() }
+    }
+}
+
+impl fmt::Debug for Recent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recent")
+    }
+}
+
+impl Recent {
+    /// The `tools` of the request, and the catalog of what stands there.
+    pub(crate) fn catalog(
+        &self,
+        settings: &Arc<Settings>,
+        body: &mut Object,
+    ) -> Result<(Option<Tools>, Catalog), ApiError> {
+        let Some(value) = body.get("tools").cloned() else {
+            return Ok((None, read(settings, &[], declares_search_in_input(body), true)?));
+        };
+        let text = value.text();
+        let is_kept = LENGTHS.contains(&text.len());
+        if is_kept
+            && let Some(known) = self.find(&text)
+            && known.defers == (known.searches || declares_search_in_input(body))
+        {
+            let value = Value::from_text(known.text.clone());
+            return Ok((Some(Tools { value, is_detached: true }), known.catalog.clone()));
+        }
+        let value = if is_kept { value.detached() } else { value };
+        let list = Declaration::list(&value);
+        let searches = declares_client_search(&list);
+        let defers = searches || declares_search_in_input(body);
+        // A client that sends an empty list wants an answer in words.
+        let catalog = read(settings, &list, defers, !(value.is_array() && list.is_empty()))?;
+        if is_kept {
+            self.keep(Known { text: value.text(), searches, defers, catalog: catalog.clone() });
+        }
+        Ok((Some(Tools { value, is_detached: is_kept }), catalog))
+    }
+
+    fn find(&self, text: &Bytes) -> Option<Arc<Known>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|known| known.text == text)?;
+        let known = all.remove(at)?;
+        all.push_front(known.clone());
+        Some(known)
+    }
+
+    fn keep(&self, known: Known) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push_front(Arc::new(known));
+        all.truncate(MOST);
+    }
+}
+
+fn read(settings: &Arc<Settings>, tools: &[Declaration], defers: bool, offers: bool) -> Result<Catalog, ApiError> {
+    let mut catalog = Catalog::new(settings.clone(), defers, offers);
+    catalog.read(tools, Place::Tools)?;
+    Ok(catalog)
+}
+
+/// Whether an item of the input brings a search that the client makes itself.
+fn declares_search_in_input(body: &mut Object) -> bool {
+    let is_search = |item: &Value| {
+        item.member_str("type").as_deref() == Some("additional_tools")
+            && declares_client_search(&Declaration::list_in(item))
+    };
+    body.array_mut("input").is_some_and(|input| input.iter().any(is_search))
+}

@@ -1,0 +1,104 @@
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+use serde_json::{Value as Json, json};
+use tower_responses_core::json::Object;
+
+use super::*;
+use crate::{Normalized, Normalizer, UndeclaredCalls};
+
+/// Tools that are long enough to be kept, one of them deferred.
+fn tools(name: &str) -> Json {
+    json!([
+        {"type": "function", "name": name, "description": "d".repeat(5000), "parameters": {"type": "object"}},
+        {"type": "namespace", "name": "files", "description": "Files.", "tools": [
+            {"type": "function", "name": "read", "parameters": {}, "defer_loading": true},
+        ]},
+    ])
+}
+
+fn normalize(normalizer: &Normalizer, request: &Json) -> (String, Normalized) {
+    let mut body = Object::parse(request.to_string().into()).unwrap();
+    let normalized = normalizer.normalize(&mut body).unwrap();
+    (String::from_utf8(body.text().to_vec()).unwrap(), normalized)
+}
+
+fn kept(normalizer: &Normalizer) -> usize {
+    normalizer.recent.0.lock().unwrap().len()
+}
+
+fn call(name: &str, namespace: Option<&str>) -> Json {
+    json!({"type": "function_call", "name": name, "namespace": namespace, "call_id": "c", "arguments": "{}"})
+}
+
+#[test]
+fn a_list_that_is_known_gives_what_it_gave_whatever_came_between() {
+    let search = json!({"type": "tool_search", "execution": "client", "description": "Finds."});
+    let mut with_search = tools("run");
+    with_search.as_array_mut().unwrap().push(search.clone());
+    let found = json!({"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": [
+        {"type": "function", "name": "look", "parameters": {}},
+        {"type": "function", "name": "run", "description": "another", "parameters": {"type": "object", "title": "t"}},
+    ]});
+    let inputs = [
+        json!("hi"),
+        // A deferred tool is shown, an undeclared one declared.
+        json!([call("read", Some("files")), call("gone", None)]),
+        json!([found]),
+        json!([{"type": "additional_tools", "tools": [search]}]),
+        json!("hi"),
+    ];
+    let normalizer = Normalizer::new();
+    for tools in [tools("run"), with_search] {
+        for input in &inputs {
+            let request = json!({"input": input, "tools": tools, "tool_choice": "auto"});
+            let (again, known) = normalize(&normalizer, &request);
+            let (first, new) = normalize(&Normalizer::new(), &request);
+            assert_eq!(again, first, "{input}");
+            assert_eq!(known.dropped, new.dropped);
+            assert_eq!(known.map.declared_tools(), new.map.declared_tools());
+            assert_eq!(known.map.len(), new.map.len());
+            for name in ["run", "look", "gone", "files__read", "tool_search"] {
+                assert_eq!(known.map.resolve(name), new.map.resolve(name), "{name}");
+            }
+        }
+    }
+    assert!(kept(&normalizer) > 1);
+}
+
+#[test]
+fn a_known_list_is_not_read_again() {
+    let normalizer = Normalizer::new();
+    let request = json!({"input": "hi", "tools": tools("run")});
+    let (_, first) = normalize(&normalizer, &request);
+    let (_, second) = normalize(&normalizer, &request);
+    let text = |normalized: &Normalized| normalized.map.declared_tools().unwrap().text().as_ptr();
+    assert_eq!(text(&first), text(&second));
+    assert_eq!(kept(&normalizer), 1);
+}
+
+#[test]
+fn other_settings_read_it_again() {
+    let request = json!({"input": [call("gone", None)], "tools": tools("run")});
+    let normalizer = Normalizer::new();
+    assert!(normalize(&normalizer, &request).0.contains("Was called earlier"));
+    let silent = normalizer.clone().undeclared_calls(UndeclaredCalls::Pass);
+    assert_eq!(kept(&silent), 0);
+    assert!(!normalize(&silent, &request).0.contains("Was called earlier"));
+}
+
+#[test]
+fn few_are_kept_and_none_that_is_short_or_very_long() {
+    let normalizer = Normalizer::new();
+    for tools in [json!([]), json!(null), json!([{"type": "function", "name": "f"}]), json!("x".repeat(300_000))] {
+        normalize(&normalizer, &json!({"input": "hi", "tools": tools}));
+    }
+    assert_eq!(kept(&normalizer), 0);
+    for round in 0..20 {
+        normalize(&normalizer, &json!({"input": "hi", "tools": tools(&format!("run_{round}"))}));
+        // One that is used stays.
+        normalize(&normalizer, &json!({"input": "hi", "tools": tools("run_0")}));
+    }
+    assert_eq!(kept(&normalizer), MOST);
+    let all = normalizer.recent.0.lock().unwrap();
+    assert!(all.iter().any(|known| known.text.windows(7).any(|text| text == b"\"run_0\"")));
+}
