@@ -180,6 +180,12 @@ pub struct ToolMapBuilder {
 }
 
 impl ToolMapBuilder {
+    /// So many tools are to come.
+    pub fn reserve(&mut self, tools: usize) -> &mut Self {
+        self.inner.tools.reserve(tools);
+        self
+    }
+
     /// The upstream knows `tool` as `upstream_name`. A name that is taken keeps its first tool.
     pub fn tool(&mut self, upstream_name: &str, tool: ClientTool) -> &mut Self {
         self.inner.tools.entry(upstream_name.into()).or_insert(tool);

@@ -57,6 +57,7 @@ struct Tool {
     client: ClientTool,
     name: Arc<str>,
     function: Value,
+    description: Option<Value>,
     /// What a newer declaration has to differ in to replace this one.
     schema: Option<Value>,
     is_shown: bool,
@@ -105,15 +106,15 @@ impl Catalog {
         &self.tools[tool].name
     }
 
-    /// The description that the upstream sees of a tool, without that of its namespace.
+    /// The client's own description of a tool, without that of its namespace.
     pub(crate) fn description(&self, tool: usize) -> Cow<'_, str> {
         let tool = &self.tools[tool];
-        let whole = tool.function.member_str("description").unwrap_or_default();
+        let own = tool.description.as_ref().and_then(Value::as_str).unwrap_or_default();
         match tool.client.namespace().and_then(|namespace| self.namespaces.get(namespace)) {
-            Some(namespace) if whole.starts_with(&*namespace.description) => {
-                whole[namespace.description.len()..].trim_start().to_owned().into()
+            Some(namespace) if own.starts_with(&*namespace.description) => {
+                own[namespace.description.len()..].trim_start().to_owned().into()
             }
-            _ => whole,
+            _ => own,
         }
     }
 
@@ -181,11 +182,13 @@ impl Catalog {
         }
         let client = ClientTool::new(kind, namespace, name);
         let natural = names::natural(namespace, name);
-        let upstream = names::choose(&client, natural, |name| self.names.contains_key(name));
+        let is_free = self.by_upstream_name(&natural).is_none();
+        let upstream = names::choose(&client, natural, is_free, |name| self.names.contains_key(name));
         let tool = Tool {
             client,
             function: function::undeclared(kind, &upstream),
             name: upstream.into(),
+            description: None,
             schema: None,
             is_shown: false,
             is_undeclared: true,
@@ -230,9 +233,10 @@ impl Catalog {
             return tool;
         }
         let stand_in = known.or_else(|| named_so.filter(|tool| self.was_meant(*tool, &client)));
-        let name = names::choose(&client, natural, |name| self.names.contains_key(name));
+        let name = names::choose(&client, natural, named_so.is_none(), |name| self.names.contains_key(name));
         let tool = Tool {
             function: self.function(&client, declared, &name),
+            description: declared.description.clone(),
             schema: schema(client.kind(), declared),
             client,
             name: name.into(),
@@ -261,7 +265,9 @@ impl Catalog {
         let (name, is_shown) = (old.name.clone(), old.is_shown);
         let function = self.function(&client, declared, &name);
         self.intact = false;
-        let new = Tool { client, name, function, schema, is_shown, is_undeclared: false, stands_for: None };
+        let description = declared.description.clone();
+        let new =
+            Tool { client, name, function, description, schema, is_shown, is_undeclared: false, stands_for: None };
         self.tools[tool] = Arc::new(new);
     }
 

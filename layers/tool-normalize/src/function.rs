@@ -2,7 +2,7 @@
 
 use tower_responses_core::{
     ToolKind,
-    json::{Object, Value},
+    json::{Object, Value, escape},
 };
 
 use crate::{catalog::Declaration, policy::Strict, schema};
@@ -28,7 +28,7 @@ pub(crate) fn function(
         return None;
     }
     let name = name.map(Value::string);
-    let description = described(declared, prefix).map(|description| Value::string(&description));
+    let description = prefix.and_then(|prefix| described(declared, prefix));
     let parameters = declared.parameters.clone().filter(|_| private).map(|mut parameters| {
         schema::clean(&mut parameters);
         parameters
@@ -49,20 +49,29 @@ fn can_be_forced(declared: &Declaration) -> bool {
 }
 
 /// The description with what comes before it, if it does not begin so already.
-fn described(declared: &Declaration, prefix: Option<&str>) -> Option<String> {
-    let prefix = prefix?;
-    let own = declared.description.as_ref().and_then(Value::as_str);
-    match own.filter(|own| !own.trim().is_empty()) {
-        Some(own) if own.starts_with(prefix) => None,
-        Some(own) => Some(format!("{prefix}\n\n{own}")),
-        None => Some(prefix.to_owned()),
+fn described(declared: &Declaration, prefix: &str) -> Option<Value> {
+    let own = declared.description.as_ref().and_then(|value| Some((value, value.as_str()?)));
+    let Some((spelled, own)) = own.filter(|(_, own)| !own.trim().is_empty()) else {
+        return Some(Value::string(prefix));
+    };
+    if own.starts_with(prefix) {
+        return None;
     }
+    let spelled = spelled.text();
+    let mut text = Vec::with_capacity(prefix.len() + spelled.len() + 16);
+    text.push(b'"');
+    escape(prefix.as_bytes(), &mut text);
+    text.extend_from_slice(br"\n\n");
+    // As it is spelled, without the quote at its beginning.
+    text.extend_from_slice(&spelled[1..]);
+    Some(Value::from_text(text))
 }
 
 /// The function for a custom tool: its free text is the one argument.
 pub(crate) fn custom(declared: &Declaration, name: &str, prefix: Option<&str>) -> Value {
-    let own = declared.description.as_ref().and_then(Value::as_str).unwrap_or_default();
-    let mut description = described(declared, prefix).unwrap_or_else(|| own.into_owned());
+    let described = prefix.and_then(|prefix| described(declared, prefix));
+    let description = described.as_ref().or(declared.description.as_ref()).and_then(Value::as_str);
+    let mut description = description.unwrap_or_default().into_owned();
     if !description.trim().is_empty() {
         description.push_str("\n\n");
     }

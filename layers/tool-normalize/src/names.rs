@@ -26,8 +26,10 @@ fn is_legal_byte(byte: u8) -> bool {
 pub(crate) fn natural<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
     match namespace {
         None | Some(PLAIN_NAMESPACE) => name.into(),
-        Some(namespace) if namespace.ends_with("__") => format!("{namespace}{name}").into(),
-        Some(namespace) => format!("{namespace}__{name}").into(),
+        Some(namespace) => {
+            let separator = if namespace.ends_with("__") { "" } else { "__" };
+            [namespace, separator, name].concat().into()
+        }
     }
 }
 
@@ -42,9 +44,15 @@ pub(crate) fn is_natural(tool: &ClientTool, name: &str) -> bool {
     }
 }
 
-/// A name for `tool`, whose natural one is given, that is legal, and for which `is_taken` says no.
-pub(crate) fn choose(tool: &ClientTool, natural: Cow<'_, str>, is_taken: impl Fn(&str) -> bool) -> String {
-    if is_legal(&natural) && !is_taken(&natural) {
+/// A name for `tool` that is legal, and for which `is_taken` says no: its natural one, if that is
+/// free.
+pub(crate) fn choose(
+    tool: &ClientTool,
+    natural: Cow<'_, str>,
+    is_free: bool,
+    is_taken: impl Fn(&str) -> bool,
+) -> String {
+    if is_free && is_legal(&natural) {
         return natural.into_owned();
     }
     // Two hashes that meet are told apart by hashing again: whoever came first keeps the name.

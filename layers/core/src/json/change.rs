@@ -12,7 +12,8 @@ const MOST_CHANGES: usize = 8;
 pub(super) fn with_members(text: &[u8], changes: &[(&str, Option<&Value>)]) -> Option<Vec<u8>> {
     let mut done = [false; MOST_CHANGES];
     let done = done.get_mut(..changes.len())?;
-    let values = changes.iter().map(|(_, value)| value.map(Value::text)).collect::<Vec<_>>();
+    let mut values = [const { None }; MOST_CHANGES];
+    values.iter_mut().zip(changes).for_each(|(text, (_, value))| *text = value.map(Value::spelled));
     let new = changes
         .iter()
         .zip(&values)

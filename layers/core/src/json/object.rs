@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     SyntaxError, Value,
     names::{Found, Names, Tag},
-    scan,
+    scan::{self, Follows},
     value::to_text,
     write::{Copied, Length, Rope, Sink},
 };
@@ -110,6 +110,30 @@ impl Object {
     /// `None` if no object can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
         Self::split_members::<false>(&text, 8).map(|(object, _)| object)
+    }
+
+    /// The same, and opens the member of this name as well, if it is an object: in one pass.
+    pub(crate) fn split_with(text: Bytes, opened: &str) -> Option<Self> {
+        let mut object = Self::with_room(&text, 4);
+        let ControlFlow::Continue(mut at) = scan::start(&text, b'{', b'}')? else { return Some(object) };
+        loop {
+            let key = scan::Key::after::<false>(&text, at)?;
+            let start = key.value;
+            let (value, end) = if key.is(&text, opened) && text.get(start) == Some(&b'{') {
+                let (mut inner, length) = Self::split_members::<false>(&text.slice(start..), 40)?;
+                inner.source.truncate(length);
+                (inner.into(), start + length)
+            } else {
+                let end = scan::skip_value(&text, start)?;
+                (Value::from_text(text.slice(start..end)), end)
+            };
+            let (member, follows) = key.member(&text, end)?;
+            at = member.whole.end;
+            object.push_came(member, value);
+            if follows == Follows::Nothing {
+                return Some(object);
+            }
+        }
     }
 
     /// The object, and where it ends in the text. About so many members are `expected`.

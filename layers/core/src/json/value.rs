@@ -278,12 +278,17 @@ impl Value {
         }
     }
 
+    /// The text of the value, where it stands.
+    pub(super) fn spelled(&self) -> Cow<'_, [u8]> {
+        match &self.0 {
+            Repr::Text(text) => Cow::Borrowed(text),
+            Repr::Object(_) | Repr::Array(_) => Cow::Owned(self.text().into()),
+        }
+    }
+
     /// Appends the text of the value.
     pub fn append_to(&self, text: &mut Vec<u8>) {
-        match &self.0 {
-            Repr::Text(own) => text.extend_from_slice(own),
-            Repr::Object(_) | Repr::Array(_) => text.extend_from_slice(&self.text()),
-        }
+        text.extend_from_slice(&self.spelled());
     }
 
     pub(super) fn is_changed(&self) -> bool {

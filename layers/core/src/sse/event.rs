@@ -107,7 +107,8 @@ impl Event {
     /// The JSON, opened one level deep; `None` if it is no object.
     pub fn object_mut(&mut self) -> Option<&mut Object> {
         if self.object.is_none() {
-            self.object = Some(Box::new(Object::split(self.data.clone())?));
+            let nested = if self.carries_response() { Object::split_with(self.data.clone(), "response") } else { None };
+            self.object = Some(Box::new(nested.or_else(|| Object::split(self.data.clone()))?));
         }
         self.object.as_deref_mut()
     }
@@ -115,11 +116,11 @@ impl Event {
     /// The response object that events of a response's life carry (`response.created`,
     /// `response.completed`, …), opened.
     pub fn response_mut(&mut self) -> Option<&mut Object> {
-        let stage = self.kind().strip_prefix("response.")?;
-        if stage.contains('.') {
-            return None;
-        }
-        self.object_mut()?.object_mut("response")
+        if self.carries_response() { self.object_mut()?.object_mut("response") } else { None }
+    }
+
+    fn carries_response(&self) -> bool {
+        self.kind().strip_prefix("response.").is_some_and(|stage| !stage.contains('.'))
     }
 
     /// The member called `name` of the JSON, without opening it.

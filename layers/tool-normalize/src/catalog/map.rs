@@ -9,6 +9,7 @@ impl Catalog {
     /// All tools by their upstream names, with the ways in which models misspell these.
     pub(crate) fn map(&self) -> ToolMapBuilder {
         let mut map = ToolMap::builder();
+        map.reserve(self.tools.len());
         for tool in &self.tools {
             match tool.stands_for {
                 Some(meant) => map.alternate(&tool.name, &self.tools[meant].name),

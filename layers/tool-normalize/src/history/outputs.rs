@@ -1,7 +1,5 @@
 //! What tools answered.
 
-use std::fmt::Write;
-
 use tower_responses_core::json::{Edit, Value};
 
 use super::{messages, text::ObjectText};
@@ -34,10 +32,11 @@ pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog) -> Edit {
     }
     let mut text = "These tools were found and can be called now:".to_owned();
     for &tool in found {
-        let _ = write!(text, "\n- {}", catalog.name(tool));
-        let description = catalog.description(tool);
-        if let Some(description) = gist(&description) {
-            let _ = write!(text, ": {description}");
+        text.push_str("\n- ");
+        text.push_str(catalog.name(tool));
+        if let Some(description) = gist(&catalog.description(tool)) {
+            text.push_str(": ");
+            text.push_str(description);
         }
     }
     answer(call_id.as_ref(), &Value::string(&text))

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn choose_for(tool: &ClientTool, is_taken: impl Fn(&str) -> bool) -> String {
-    choose(tool, natural(tool.namespace(), tool.name()), is_taken)
+    let natural = natural(tool.namespace(), tool.name());
+    let is_free = !is_taken(&natural);
+    choose(tool, natural, is_free, is_taken)
 }
 
 fn tool(namespace: Option<&str>, name: &str) -> ClientTool {
