@@ -1,5 +1,7 @@
 //! Calls among the items of a conversation: which wait for an output, which were cut.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use tower_responses_core::json::Value;
 
@@ -33,8 +35,36 @@ const CALLS: [&str; 7] = [
 /// Whether an item is a call that was cut before it was whole. No client runs such a call, and no
 /// model is to see it.
 pub fn is_cut_call(item: &Value) -> bool {
-    let kind = item.member_str("type").unwrap_or_default();
-    kind.ends_with("_call") && item.member_str("status").as_deref() == Some("incomplete")
+    Labels::of(item).is_cut_call()
+}
+
+/// What of an item tells which call it is, or belongs to.
+pub(crate) struct Labels {
+    kind: Option<Value>,
+    status: Option<Value>,
+    call_id: Option<Value>,
+    id: Option<Value>,
+}
+
+impl Labels {
+    pub(crate) fn of(item: &Value) -> Self {
+        let [kind, status, call_id, id] = item.members(["type", "status", "call_id", "id"]);
+        Self { kind, status, call_id, id }
+    }
+
+    pub(crate) fn is_cut_call(&self) -> bool {
+        text(&self.status).as_deref() == Some("incomplete")
+            && text(&self.kind).is_some_and(|kind| kind.ends_with("_call"))
+    }
+
+    /// The id of the item itself.
+    pub(crate) fn id(&self) -> Option<Cow<'_, str>> {
+        text(&self.id)
+    }
+}
+
+fn text(label: &Option<Value>) -> Option<Cow<'_, str>> {
+    label.as_ref().and_then(Value::as_str)
 }
 
 /// Follows calls and outputs through the items of a conversation.
@@ -52,16 +82,24 @@ impl Calls {
     /// Takes the next item.
     pub fn item(&mut self, item: &Value) {
         let Some(kind) = item.member_str("type") else { return };
+        if kind.ends_with("_call") || kind.ends_with("_output") && !self.pending.is_empty() {
+            self.labelled(&Labels::of(item));
+        }
+    }
+
+    /// The same of an item whose labels are known.
+    pub(crate) fn labelled(&mut self, item: &Labels) {
+        let Some(kind) = text(&item.kind) else { return };
         let is_output = kind.ends_with("_output") && !self.pending.is_empty();
         let is_call = !is_output && CALLS.contains(&&*kind);
         if !is_output && !is_call {
             return;
         }
         // One that the server executed has none.
-        let Some(call_id) = item.member_str("call_id") else { return };
+        let Some(call_id) = text(&item.call_id) else { return };
         if is_output {
             self.pending.retain(|call| call.call_id != *call_id);
-        } else if !is_cut_call(item) {
+        } else if !item.is_cut_call() {
             self.pending.push(PendingCall { kind: kind.into_owned(), call_id: call_id.into_owned() });
         }
     }

@@ -5,13 +5,13 @@ mod object;
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) mod testing;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use tower_responses_core::json::{Object, Value};
 
 use self::codec::{Reader, Section, Writer};
-use crate::{
-    ItemKey, Owner, PendingCall, Record, ResponseId, Shared, StoreError, Stored, items::Calls, items::is_cut_call,
-};
+use crate::{ItemKey, Owner, PendingCall, Record, ResponseId, Shared, StoreError, Stored, items::Calls, items::Labels};
 
 pub(crate) use self::object::rebuild;
 
@@ -98,7 +98,7 @@ impl TurnInput {
             let item = Value::from_text(text.clone());
             input.calls.item(&item);
             if items.len() <= MAX_NAMED_INPUT {
-                input.name(owner, &item);
+                input.name(owner, item.member_str("id"));
             }
             input.writer.section(Section::Input, text);
         }
@@ -113,8 +113,8 @@ impl TurnInput {
     }
 
     /// Has an item found by its id.
-    fn name(&mut self, owner: &Owner, item: &Value) {
-        self.items.extend(item.member_str("id").map(|id| ItemKey::new(owner, &id)));
+    fn name(&mut self, owner: &Owner, id: Option<Cow<'_, str>>) {
+        self.items.extend(id.map(|id| ItemKey::new(owner, &id)));
     }
 }
 
@@ -160,10 +160,10 @@ impl NewTurn<'_> {
         let (roles, shared): (Vec<_>, Vec<_>) =
             texts.into_iter().filter_map(|(role, text)| Some((role as u8, text?))).unzip();
         for text in self.output {
-            let item = Value::from_text(text.clone());
-            input.calls.item(&item);
-            input.name(self.owner, &item);
-            input.writer.section(if is_cut_call(&item) { Section::Cut } else { Section::Output }, text);
+            let item = Labels::of(&Value::from_text(text.clone()));
+            input.calls.labelled(&item);
+            input.name(self.owner, item.id());
+            input.writer.section(if item.is_cut_call() { Section::Cut } else { Section::Output }, text);
         }
         let TurnInput { mut writer, calls, mut items, .. } = input;
         for call in calls.pending() {

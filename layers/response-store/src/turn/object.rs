@@ -103,25 +103,25 @@ impl Members {
 /// more to it than counts: a list may have another length each time, and so another shape.
 fn split_numbers(text: &[u8]) -> Option<(Bytes, Bytes)> {
     let (mut shape, mut numbers) = (Vec::with_capacity(text.len()), Vec::with_capacity(64));
-    let mut at = 0;
-    let mut before = 0u8;
-    while let Some(&byte) = text.get(at) {
-        if byte.is_ascii_digit() && before != b'[' {
-            let run = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            shape.push(b'0');
-            numbers.extend_from_slice(&text[at..at + run]);
-            numbers.push(b' ');
-            at += run;
-            before = b'0';
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| byte.is_ascii_digit() || *byte == b'[') {
+        let (before, found) = rest.split_at(at);
+        shape.extend_from_slice(before);
+        if let [b'[', after @ ..] = found {
+            if after.first().is_some_and(|byte| *byte != b']') {
+                return None;
+            }
+            shape.push(b'[');
+            rest = after;
             continue;
         }
-        if before == b'[' && byte != b']' {
-            return None;
-        }
-        shape.push(byte);
-        before = byte;
-        at += 1;
+        let end = found.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(found.len());
+        shape.push(b'0');
+        numbers.extend_from_slice(&found[..end]);
+        numbers.push(b' ');
+        rest = &found[end..];
     }
+    shape.extend_from_slice(rest);
     Some((shape.into(), numbers.into()))
 }
 
