@@ -307,14 +307,14 @@ impl Catalog {
     fn function(&mut self, client: &ClientTool, declared: &Declaration, name: &str) -> Value {
         let strict = self.settings.strict;
         let prefix = self.prefix(client);
-        let function = match client.kind() {
+        let function = declared.function(name, prefix, || match client.kind() {
             ToolKind::Custom => Some(function::custom(declared, name, prefix)),
             ToolKind::ToolSearch => Some(function::tool_search(declared, name)),
             _ => {
                 let renamed = client.name() != name;
                 function::function(declared, renamed.then_some(name), prefix, strict)
             }
-        };
+        });
         self.intact &= function.is_none();
         function.unwrap_or_else(|| declared.value.clone())
     }

@@ -9,6 +9,7 @@ use crate::{
     catalog::{Catalog, Declaration, Place},
     normalizer::Settings,
     policy::{HostedItems, Policy},
+    recent::Recent,
 };
 
 mod calls;
@@ -25,7 +26,12 @@ mod tests;
 
 /// Translates the items of `input` in their order. What an item becomes depends on what stands
 /// before it alone, so that each request extends the one before.
-pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog, settings: &Settings) -> Result<(), ApiError> {
+pub(crate) fn translate(
+    body: &mut Object,
+    catalog: &mut Catalog,
+    settings: &Settings,
+    recent: &Recent,
+) -> Result<(), ApiError> {
     let Some(input) = body.array_mut("input") else { return Ok(()) };
     let mut refused = None;
     let mut index = 0;
@@ -35,7 +41,7 @@ pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog, settings: &Set
         if refused.is_some() {
             return Edit::Keep;
         }
-        translate_item(item, at, catalog, settings).unwrap_or_else(|error| {
+        translate_item(item, at, catalog, settings, recent).unwrap_or_else(|error| {
             refused = Some(error);
             Edit::Keep
         })
@@ -48,6 +54,7 @@ fn translate_item(
     index: usize,
     catalog: &mut Catalog,
     settings: &Settings,
+    recent: &Recent,
 ) -> Result<Edit, ApiError> {
     Ok(match Kind::of(item) {
         Kind::Message => Edit::Keep,
@@ -60,7 +67,7 @@ fn translate_item(
         Kind::FunctionOutput => outputs::function(item),
         Kind::CustomOutput => outputs::custom(item),
         Kind::SearchOutput => {
-            let found = catalog.read(&Declaration::list_in(item), Place::Found)?;
+            let found = catalog.read(&recent.found(item), Place::Found)?;
             outputs::search(item, &found, catalog)
         }
         Kind::AdditionalTools => {

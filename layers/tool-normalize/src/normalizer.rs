@@ -139,7 +139,7 @@ impl Normalizer {
     pub fn normalize(&self, body: &mut Object) -> Result<Normalized, ApiError> {
         let choice = body.get("tool_choice").cloned();
         let (tools, mut catalog) = self.recent.catalog(&self.settings, body)?;
-        history::translate(body, &mut catalog, &self.settings)?;
+        history::translate(body, &mut catalog, &self.settings, &self.recent)?;
         choice::translate(body, &mut catalog, &self.settings.tools)?;
         include::translate(body, &self.settings.tools);
 

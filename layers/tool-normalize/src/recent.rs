@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,9 +22,13 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The catalogs of lists of tools that were read lately, the last one first.
+/// What was made of the tools of the last requests.
 #[derive(Default)]
-pub(crate) struct Recent(Mutex<VecDeque<Arc<Known>>>);
+pub(crate) struct Recent {
+    /// The catalogs of lists of tools, the last one first.
+    catalogs: Mutex<VecDeque<Arc<Known>>>,
+    found: Mutex<FoundLists>,
+}
 
 /// A list of tools, whether it declares a search, whether the request had one, and what was made
 /// of it.
@@ -38,6 +43,31 @@ struct Known {
 /// found, and what is kept has a bound.
 const MOST: usize = 8;
 const LENGTHS: std::ops::RangeInclusive<usize> = (4 << 10)..=(256 << 10);
+
+/// Lists of tools that searches have found, the last one first.
+#[derive(Default)]
+struct FoundLists {
+    lists: VecDeque<Arc<Found>>,
+    bytes: usize,
+}
+
+/// A list of tools with its declarations.
+pub(crate) struct Found {
+    text: Bytes,
+    declarations: Vec<Declaration>,
+}
+
+impl Deref for Found {
+    type Target = [Declaration];
+
+    fn deref(&self) -> &[Declaration] {
+        &self.declarations
+    }
+}
+
+/// How long a list is that is kept, and how many bytes all of them are.
+const LONGEST_FOUND: usize = 32 << 10;
+const ALL_FOUND: usize = 512 << 10;
 
 /// The `tools` of a request.
 pub(crate) struct Tools {
@@ -91,17 +121,52 @@ impl Recent {
     }
 
     fn find(&self, text: &Bytes) -> Option<Arc<Known>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);
         let at = all.iter().position(|known| known.text == text)?;
         let known = all.remove(at)?;
         all.push_front(known.clone());
         Some(known)
     }
 
+    /// What stands in the `tools` of an item that tells what a search has found.
+    pub(crate) fn found(&self, item: &Value) -> Arc<Found> {
+        let tools = item.member("tools").unwrap_or_else(Value::null);
+        let text = tools.text();
+        if text.len() > LONGEST_FOUND {
+            return Arc::new(Found { declarations: Declaration::list(&tools), text });
+        }
+        if let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).find(&text) {
+            return found;
+        }
+        let tools = tools.detached();
+        let found = Arc::new(Found { declarations: Declaration::list_to_keep(&tools), text: tools.text() });
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).keep(found.clone());
+        found
+    }
+
     fn keep(&self, known: Known) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);
         all.push_front(Arc::new(known));
         all.truncate(MOST);
+    }
+}
+
+impl FoundLists {
+    fn find(&mut self, text: &Bytes) -> Option<Arc<Found>> {
+        let at = self.lists.iter().position(|found| found.text == text)?;
+        let found = self.lists.remove(at)?;
+        self.lists.push_front(found.clone());
+        Some(found)
+    }
+
+    fn keep(&mut self, found: Arc<Found>) {
+        self.bytes += found.text.len();
+        self.lists.push_front(found);
+        while self.bytes > ALL_FOUND
+            && let Some(oldest) = self.lists.pop_back()
+        {
+            self.bytes -= oldest.text.len();
+        }
     }
 }
 

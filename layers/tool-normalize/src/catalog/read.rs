@@ -1,5 +1,7 @@
 //! Reading declarations.
 
+use std::sync::OnceLock;
+
 use tower_responses_core::{
     ApiError, ClientTool, ToolKind,
     json::{Row, Value},
@@ -59,11 +61,22 @@ pub(crate) struct Declaration {
     pub(crate) strict: Option<Value>,
     pub(super) kind: Option<Value>,
     pub(super) name: Option<Value>,
-    pub(super) tools: Option<Value>,
+    /// Those of a namespace.
+    members: Vec<Self>,
     execution: Option<Value>,
     pub(crate) defer_loading: Option<Value>,
     /// Whether there may be keywords in it that have to leave.
     pub(crate) may_be_private: bool,
+    /// What was made of it, if it is read again.
+    made: Option<OnceLock<Made>>,
+}
+
+/// A function that was made under this name and with this before its description; `None` where the
+/// declaration is one.
+struct Made {
+    name: Box<str>,
+    prefix: Option<Box<str>>,
+    function: Option<Value>,
 }
 
 /// What [`Declaration`] looks at.
@@ -76,14 +89,19 @@ impl Declaration {
         Self::of_rows(tools.rows(MEMBERS), schema::may_be_private(tools))
     }
 
+    /// The same of a list that will be read again: what is made of it is remembered.
+    pub(crate) fn list_to_keep(tools: &Value) -> Vec<Self> {
+        let mut list = Self::list(tools);
+        for declaration in &mut list {
+            declaration.keep();
+            declaration.members.iter_mut().for_each(Self::keep);
+        }
+        list
+    }
+
     /// What is declared in the member `tools` of this object.
     pub(crate) fn list_in(object: &Value) -> Vec<Self> {
         Self::of_rows(object.member_rows("tools", MEMBERS), schema::may_be_private(object))
-    }
-
-    /// The members of a namespace.
-    fn members(&self) -> Vec<Self> {
-        Self::of_rows(self.tools.as_ref().and_then(|tools| tools.rows(MEMBERS)), self.may_be_private)
     }
 
     /// Of a long list of tools one look tells that there is nothing private in any.
@@ -93,6 +111,8 @@ impl Declaration {
 
     fn of(Row { value, members }: Row<9>, may_be_private: bool) -> Self {
         let [kind, name, description, parameters, format, strict, tools, execution, defer_loading] = members;
+        let is_namespace = kind.as_ref().and_then(Value::as_str).as_deref() == Some("namespace");
+        let tools = tools.filter(|_| is_namespace).and_then(|tools| tools.rows(MEMBERS));
         Self {
             value,
             description,
@@ -101,11 +121,37 @@ impl Declaration {
             strict,
             kind,
             name,
-            tools,
+            members: Self::of_rows(tools, may_be_private),
             execution,
             defer_loading,
             may_be_private,
+            made: None,
         }
+    }
+
+    fn keep(&mut self) {
+        self.made = Some(OnceLock::new());
+    }
+
+    /// The function for it, made by `make` unless it was made under the same name before.
+    pub(super) fn function(
+        &self,
+        name: &str,
+        prefix: Option<&str>,
+        make: impl FnOnce() -> Option<Value>,
+    ) -> Option<Value> {
+        let Some(kept) = &self.made else { return make() };
+        if let Some(made) = kept.get() {
+            return if *made.name == *name && made.prefix.as_deref() == prefix {
+                made.function.clone()
+            } else {
+                make()
+            };
+        }
+        let function = make();
+        // Another may have been faster.
+        let _ = kept.set(Made { name: name.into(), prefix: prefix.map(Into::into), function: function.clone() });
+        function
     }
 
     fn is_deferred(&self) -> bool {
@@ -174,9 +220,8 @@ impl Catalog {
             known.description = description.trim().into();
         }
         let name = Some(&*name).filter(|name| !name.is_empty());
-        let members = namespace.members();
-        self.names.reserve(members.len());
-        for (index, member) in members.iter().enumerate() {
+        self.names.reserve(namespace.members.len());
+        for (index, member) in namespace.members.iter().enumerate() {
             let kind = match member.kind.as_ref().and_then(Value::as_str).as_deref() {
                 Some("function") => ToolKind::Function,
                 Some("custom") => ToolKind::Custom,

@@ -23,7 +23,7 @@ fn normalize(normalizer: &Normalizer, request: &Json) -> (String, Normalized) {
 }
 
 fn kept(normalizer: &Normalizer) -> usize {
-    normalizer.recent.0.lock().unwrap().len()
+    normalizer.recent.catalogs.lock().unwrap().len()
 }
 
 fn call(name: &str, namespace: Option<&str>) -> Json {
@@ -99,6 +99,45 @@ fn few_are_kept_and_none_that_is_short_or_very_long() {
         normalize(&normalizer, &json!({"input": "hi", "tools": tools("run_0")}));
     }
     assert_eq!(kept(&normalizer), MOST);
-    let all = normalizer.recent.0.lock().unwrap();
+    let all = normalizer.recent.catalogs.lock().unwrap();
     assert!(all.iter().any(|known| known.text.windows(7).any(|text| text == b"\"run_0\"")));
+}
+
+#[test]
+fn what_a_search_has_found_is_read_once_and_made_anew_under_another_name() {
+    let found = |call_id: &str| {
+        json!({"type": "tool_search_output", "call_id": call_id, "execution": "client", "tools": [
+            {"type": "namespace", "name": "files", "description": "Files.", "tools": [
+                {"type": "function", "name": "read", "description": "Reads.", "parameters": {}, "defer_loading": true},
+            ]},
+            {"type": "custom", "name": "run", "description": "Runs."},
+        ]})
+    };
+    let taken = json!({"type": "function", "name": "files__read", "parameters": {}});
+    let described = json!({"type": "namespace", "name": "files", "description": "Others.", "tools": []});
+    let normalizer = Normalizer::new();
+    for tools in [json!([]), json!([taken]), json!([described]), json!([taken]), json!(null)] {
+        for input in [json!([found("a")]), json!([found("a"), found("b")]), json!([call("run", None), found("a")])] {
+            let request = json!({"input": input, "tools": tools});
+            assert_eq!(normalize(&normalizer, &request).0, normalize(&Normalizer::new(), &request).0, "{request}");
+        }
+    }
+    let lists = normalizer.recent.found.lock().unwrap();
+    assert_eq!((lists.lists.len(), lists.bytes), (1, lists.lists[0].text.len()));
+}
+
+#[test]
+fn what_was_found_is_kept_up_to_a_bound() {
+    let normalizer = Normalizer::new();
+    for round in 0..100 {
+        for length in [LONGEST_FOUND / 2, LONGEST_FOUND] {
+            let tools = json!([{"type": "function", "name": format!("f{round}"), "description": "d".repeat(length)}]);
+            let item = json!({"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": tools});
+            normalize(&normalizer, &json!({"input": [item]}));
+        }
+    }
+    let lists = normalizer.recent.found.lock().unwrap();
+    assert!(lists.bytes <= ALL_FOUND && lists.bytes > ALL_FOUND / 2, "{}", lists.bytes);
+    assert_eq!(lists.bytes, lists.lists.iter().map(|found| found.text.len()).sum::<usize>());
+    assert!(lists.lists.iter().all(|found| found.text.len() <= LONGEST_FOUND));
 }
