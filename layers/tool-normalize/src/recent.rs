@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    ops::Deref,
+    ops::{Deref, RangeInclusive},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -42,7 +42,7 @@ struct Known {
 /// How many lists are known, and of which lengths in bytes: a short one is read as fast as it is
 /// found, and what is kept has a bound.
 const MOST: usize = 8;
-const LENGTHS: std::ops::RangeInclusive<usize> = (4 << 10)..=(256 << 10);
+const LENGTHS: RangeInclusive<usize> = (4 << 10)..=(256 << 10);
 
 /// Lists of tools that searches have found, the last one first.
 #[derive(Default)]
@@ -65,9 +65,16 @@ impl Deref for Found {
     }
 }
 
-/// How long a list is that is kept, and how many bytes all of them are.
-const LONGEST_FOUND: usize = 32 << 10;
-const ALL_FOUND: usize = 512 << 10;
+/// Which lengths in bytes a list has that is kept, and how many bytes all of them take.
+const FOUND_LENGTHS: RangeInclusive<usize> = 256..=(32 << 10);
+const ALL_FOUND: usize = 1 << 20;
+
+impl Found {
+    /// The bytes it takes, with what was read from it.
+    fn size(&self) -> usize {
+        2 * self.text.len() + (4 << 10)
+    }
+}
 
 /// The `tools` of a request.
 pub(crate) struct Tools {
@@ -132,7 +139,7 @@ impl Recent {
     pub(crate) fn found(&self, item: &Value) -> Arc<Found> {
         let tools = item.member("tools").unwrap_or_else(Value::null);
         let text = tools.text();
-        if text.len() > LONGEST_FOUND {
+        if !FOUND_LENGTHS.contains(&text.len()) {
             return Arc::new(Found { declarations: Declaration::list(&tools), text });
         }
         if let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).find(&text) {
@@ -160,12 +167,12 @@ impl FoundLists {
     }
 
     fn keep(&mut self, found: Arc<Found>) {
-        self.bytes += found.text.len();
+        self.bytes += found.size();
         self.lists.push_front(found);
         while self.bytes > ALL_FOUND
             && let Some(oldest) = self.lists.pop_back()
         {
-            self.bytes -= oldest.text.len();
+            self.bytes -= oldest.size();
         }
     }
 }

@@ -106,14 +106,21 @@ impl Declaration {
 
     /// Of a long list of tools one look tells that there is nothing private in any.
     fn of_rows(rows: Option<Vec<Row<9>>>, may_be_private: bool) -> Vec<Self> {
-        rows.unwrap_or_default().into_iter().map(|row| Self::of(row, may_be_private)).collect()
+        let declarations = rows.unwrap_or_default().into_iter().map(|row| {
+            let (mut declaration, tools) = Self::of(row, may_be_private);
+            // Namespaces within namespaces are nobody's: no list of lists is followed down.
+            let members = tools.filter(|_| declaration.is_namespace()).and_then(|tools| tools.rows(MEMBERS));
+            let members = members.unwrap_or_default().into_iter();
+            declaration.members = members.map(|row| Self::of(row, may_be_private).0).collect();
+            declaration
+        });
+        declarations.collect()
     }
 
-    fn of(Row { value, members }: Row<9>, may_be_private: bool) -> Self {
+    /// A declaration without members, and where these are.
+    fn of(Row { value, members }: Row<9>, may_be_private: bool) -> (Self, Option<Value>) {
         let [kind, name, description, parameters, format, strict, tools, execution, defer_loading] = members;
-        let is_namespace = kind.as_ref().and_then(Value::as_str).as_deref() == Some("namespace");
-        let tools = tools.filter(|_| is_namespace).and_then(|tools| tools.rows(MEMBERS));
-        Self {
+        let declaration = Self {
             value,
             description,
             parameters,
@@ -121,12 +128,17 @@ impl Declaration {
             strict,
             kind,
             name,
-            members: Self::of_rows(tools, may_be_private),
+            members: Vec::new(),
             execution,
             defer_loading,
             may_be_private,
             made: None,
-        }
+        };
+        (declaration, tools)
+    }
+
+    fn is_namespace(&self) -> bool {
+        self.kind.as_ref().and_then(Value::as_str).as_deref() == Some("namespace")
     }
 
     fn keep(&mut self) {

@@ -108,7 +108,8 @@ fn what_a_search_has_found_is_read_once_and_made_anew_under_another_name() {
     let found = |call_id: &str| {
         json!({"type": "tool_search_output", "call_id": call_id, "execution": "client", "tools": [
             {"type": "namespace", "name": "files", "description": "Files.", "tools": [
-                {"type": "function", "name": "read", "description": "Reads.", "parameters": {}, "defer_loading": true},
+                {"type": "function", "name": "read", "description": "Reads. ".repeat(40), "parameters": {},
+                    "defer_loading": true},
             ]},
             {"type": "custom", "name": "run", "description": "Runs."},
         ]})
@@ -123,14 +124,14 @@ fn what_a_search_has_found_is_read_once_and_made_anew_under_another_name() {
         }
     }
     let lists = normalizer.recent.found.lock().unwrap();
-    assert_eq!((lists.lists.len(), lists.bytes), (1, lists.lists[0].text.len()));
+    assert_eq!((lists.lists.len(), lists.bytes), (1, lists.lists[0].size()));
 }
 
 #[test]
 fn what_was_found_is_kept_up_to_a_bound() {
     let normalizer = Normalizer::new();
     for round in 0..100 {
-        for length in [LONGEST_FOUND / 2, LONGEST_FOUND] {
+        for length in [0, 300, FOUND_LENGTHS.end() / 2, *FOUND_LENGTHS.end()] {
             let tools = json!([{"type": "function", "name": format!("f{round}"), "description": "d".repeat(length)}]);
             let item = json!({"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": tools});
             normalize(&normalizer, &json!({"input": [item]}));
@@ -138,6 +139,20 @@ fn what_was_found_is_kept_up_to_a_bound() {
     }
     let lists = normalizer.recent.found.lock().unwrap();
     assert!(lists.bytes <= ALL_FOUND && lists.bytes > ALL_FOUND / 2, "{}", lists.bytes);
-    assert_eq!(lists.bytes, lists.lists.iter().map(|found| found.text.len()).sum::<usize>());
-    assert!(lists.lists.iter().all(|found| found.text.len() <= LONGEST_FOUND));
+    assert_eq!(lists.bytes, lists.lists.iter().map(|found| found.size()).sum::<usize>());
+    assert!(lists.lists.iter().all(|found| FOUND_LENGTHS.contains(&found.text.len())));
+}
+
+#[test]
+fn namespaces_within_namespaces_are_not_followed_down() {
+    let depth = 200_000;
+    let open = r#"[{"type":"namespace","name":"n","tools":"#.repeat(depth);
+    let tools = format!("{open}[]{}", "}]".repeat(depth));
+    for request in [
+        format!(r#"{{"input":"hi","tools":{tools}}}"#),
+        format!(r#"{{"input":[{{"type":"tool_search_output","call_id":"c","execution":"client","tools":{tools}}}]}}"#),
+    ] {
+        let mut body = Object::parse(request.into()).unwrap();
+        Normalizer::new().normalize(&mut body).unwrap();
+    }
 }
