@@ -78,8 +78,8 @@ impl Storing {
     fn prepare(&mut self, id: ResponseId) {
         let input = self.write_input(LARGE / 4);
         let (place, part) = input.written();
-        self.input = Some(input);
         self.keeper.store().prepare(id, place, part);
+        self.input = Some(input);
         self.prepared = Some(Prepared { keeper: self.keeper.clone(), id, was_put: false });
     }
 

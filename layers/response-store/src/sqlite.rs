@@ -17,8 +17,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use self::{
     readers::Readers,
     upkeep::Upkeep,
@@ -134,8 +132,8 @@ impl ResponseStore for SqliteStore {
         self.shared.writer.run(size, move |connection, known| write::put(connection, known, &record))
     }
 
-    fn prepare(&self, id: ResponseId, place: usize, part: Bytes) {
-        let size = part.len();
+    fn prepare(&self, id: ResponseId, place: usize, part: &[u8]) {
+        let (size, part) = (part.len(), part.to_vec());
         let work = move |connection: &_, known: &mut Known| known.parts.write(connection, id, place, &part);
         // Whether it was written shows when the record is put.
         drop(self.shared.writer.run(size, work));

@@ -106,10 +106,9 @@ impl TurnInput {
         input
     }
 
-    /// A copy of what was written down, and at which byte of the body it will stand.
-    pub fn written(&self) -> (usize, Bytes) {
-        let (place, text) = self.writer.written();
-        (place, Bytes::copy_from_slice(text))
+    /// What was written down, and at which byte of the body it will stand.
+    pub fn written(&self) -> (usize, &[u8]) {
+        self.writer.written()
     }
 
     /// Has an item found by its id.

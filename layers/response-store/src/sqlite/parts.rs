@@ -28,14 +28,14 @@ impl KnownParts {
         connection: &Connection,
         id: ResponseId,
         place: usize,
-        part: &Bytes,
+        part: &[u8],
     ) -> Result<(), StoreError> {
         self.remove(connection, id)?;
         let start = i64::try_from(place).map_err(|_| StoreError::unavailable("a part of a response is too far off"))?;
         connection.prepare_cached("INSERT INTO part (day, place, text) VALUES (?1, ?2, ?3)")?.execute((
             time::now() / time::DAY,
             start,
-            &part[..],
+            part,
         ))?;
         if self.0.len() >= MAX_KNOWN {
             self.0.clear();
