@@ -14,8 +14,8 @@ mod tests;
 /// Rewrites requests for a function-only upstream, without any IO.
 ///
 /// Clients send the same tools with every turn, so what was made of the last lists of tools is kept,
-/// whoever sent them: of 8 lists of up to 256 KiB, and of as many that searches have found as take
-/// 1 MiB. Clones share it until their settings are changed.
+/// whoever sent them: 2 MiB of what requests declare and 2 MiB of what searches have found. Clones
+/// share it until their settings are changed.
 ///
 /// ```
 /// use tower_responses_core::json::Object;

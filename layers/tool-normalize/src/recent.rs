@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     fmt,
     ops::{Deref, RangeInclusive},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -25,9 +25,26 @@ mod tests;
 /// What was made of the tools of the last requests.
 #[derive(Default)]
 pub(crate) struct Recent {
-    /// The catalogs of lists of tools, the last one first.
-    catalogs: Mutex<VecDeque<Arc<Known>>>,
-    found: Mutex<FoundLists>,
+    catalogs: Mutex<Lists<Known>>,
+    found: Mutex<Lists<Found>>,
+}
+
+/// Lists of tools with what was made of them, the last one first.
+struct Lists<T> {
+    lists: VecDeque<Arc<T>>,
+    bytes: usize,
+}
+
+/// How many bytes lists of one kind take.
+const MOST: usize = 2 << 20;
+
+trait List {
+    fn text(&self) -> &Bytes;
+
+    /// The bytes it takes, with what was made of it.
+    fn size(&self) -> usize {
+        3 * self.text().len() + (4 << 10)
+    }
 }
 
 /// A list of tools, whether it declares a search, whether the request had one, and what was made
@@ -39,22 +56,25 @@ struct Known {
     catalog: Catalog,
 }
 
-/// How many lists are known, and of which lengths in bytes: a short one is read as fast as it is
-/// found, and what is kept has a bound.
-const MOST: usize = 8;
-const LENGTHS: RangeInclusive<usize> = (4 << 10)..=(256 << 10);
-
-/// Lists of tools that searches have found, the last one first.
-#[derive(Default)]
-struct FoundLists {
-    lists: VecDeque<Arc<Found>>,
-    bytes: usize,
-}
-
-/// A list of tools with its declarations.
+/// What a search has found, with its declarations.
 pub(crate) struct Found {
     text: Bytes,
     declarations: Vec<Declaration>,
+}
+
+/// Which lengths in bytes a list has that is kept: a shorter one is read as fast as it is found.
+const LENGTHS: RangeInclusive<usize> = 64..=(256 << 10);
+
+impl List for Known {
+    fn text(&self) -> &Bytes {
+        &self.text
+    }
+}
+
+impl List for Found {
+    fn text(&self) -> &Bytes {
+        &self.text
+    }
 }
 
 impl Deref for Found {
@@ -65,15 +85,35 @@ impl Deref for Found {
     }
 }
 
-/// Which lengths in bytes a list has that is kept, and how many bytes all of them take.
-const FOUND_LENGTHS: RangeInclusive<usize> = 256..=(32 << 10);
-const ALL_FOUND: usize = 1 << 20;
-
-impl Found {
-    /// The bytes it takes, with what was read from it.
-    fn size(&self) -> usize {
-        2 * self.text.len() + (4 << 10)
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self { lists: VecDeque::new(), bytes: 0 }
     }
+}
+
+impl<T: List> Lists<T> {
+    fn find(&mut self, text: &Bytes) -> Option<Arc<T>> {
+        let at = self.lists.iter().position(|list| list.text() == text)?;
+        if at > 0 {
+            let list = self.lists.remove(at)?;
+            self.lists.push_front(list);
+        }
+        self.lists.front().cloned()
+    }
+
+    fn keep(&mut self, list: Arc<T>) {
+        self.bytes += list.size();
+        self.lists.push_front(list);
+        while self.bytes > MOST
+            && let Some(oldest) = self.lists.pop_back()
+        {
+            self.bytes -= oldest.size();
+        }
+    }
+}
+
+fn lock<T>(lists: &Mutex<Lists<T>>) -> MutexGuard<'_, Lists<T>> {
+    lists.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The `tools` of a request.
@@ -109,7 +149,7 @@ impl Recent {
         let text = value.text();
         let is_kept = LENGTHS.contains(&text.len());
         if is_kept
-            && let Some(known) = self.find(&text)
+            && let Some(known) = lock(&self.catalogs).find(&text)
             && known.defers == (known.searches || declares_search_in_input(body))
         {
             let value = Value::from_text(known.text.clone());
@@ -122,58 +162,26 @@ impl Recent {
         // A client that sends an empty list wants an answer in words.
         let catalog = read(settings, &list, defers, !(value.is_array() && list.is_empty()))?;
         if is_kept {
-            self.keep(Known { text: value.text(), searches, defers, catalog: catalog.clone() });
+            let known = Known { text: value.text(), searches, defers, catalog: catalog.clone() };
+            lock(&self.catalogs).keep(Arc::new(known));
         }
         Ok((Some(Tools { value, is_detached: is_kept }), catalog))
-    }
-
-    fn find(&self, text: &Bytes) -> Option<Arc<Known>> {
-        let mut all = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = all.iter().position(|known| known.text == text)?;
-        let known = all.remove(at)?;
-        all.push_front(known.clone());
-        Some(known)
     }
 
     /// What stands in the `tools` of an item that tells what a search has found.
     pub(crate) fn found(&self, item: &Value) -> Arc<Found> {
         let tools = item.member("tools").unwrap_or_else(Value::null);
         let text = tools.text();
-        if !FOUND_LENGTHS.contains(&text.len()) {
+        if !LENGTHS.contains(&text.len()) {
             return Arc::new(Found { declarations: Declaration::list(&tools), text });
         }
-        if let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).find(&text) {
+        if let Some(found) = lock(&self.found).find(&text) {
             return found;
         }
         let tools = tools.detached();
         let found = Arc::new(Found { declarations: Declaration::list_to_keep(&tools), text: tools.text() });
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).keep(found.clone());
+        lock(&self.found).keep(found.clone());
         found
-    }
-
-    fn keep(&self, known: Known) {
-        let mut all = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push_front(Arc::new(known));
-        all.truncate(MOST);
-    }
-}
-
-impl FoundLists {
-    fn find(&mut self, text: &Bytes) -> Option<Arc<Found>> {
-        let at = self.lists.iter().position(|found| found.text == text)?;
-        let found = self.lists.remove(at)?;
-        self.lists.push_front(found.clone());
-        Some(found)
-    }
-
-    fn keep(&mut self, found: Arc<Found>) {
-        self.bytes += found.size();
-        self.lists.push_front(found);
-        while self.bytes > ALL_FOUND
-            && let Some(oldest) = self.lists.pop_back()
-        {
-            self.bytes -= oldest.size();
-        }
     }
 }
 

@@ -23,7 +23,7 @@ fn normalize(normalizer: &Normalizer, request: &Json) -> (String, Normalized) {
 }
 
 fn kept(normalizer: &Normalizer) -> usize {
-    normalizer.recent.catalogs.lock().unwrap().len()
+    lock(&normalizer.recent.catalogs).lists.len()
 }
 
 fn call(name: &str, namespace: Option<&str>) -> Json {
@@ -87,20 +87,30 @@ fn other_settings_read_it_again() {
 }
 
 #[test]
-fn few_are_kept_and_none_that_is_short_or_very_long() {
+fn lists_are_kept_up_to_a_bound_and_the_last_ones_stay() {
     let normalizer = Normalizer::new();
-    for tools in [json!([]), json!(null), json!([{"type": "function", "name": "f"}]), json!("x".repeat(300_000))] {
+    let too_long = "x".repeat(*LENGTHS.end());
+    for tools in [json!([]), json!(null), json!([{"type": "function", "name": "f"}]), json!(too_long)] {
         normalize(&normalizer, &json!({"input": "hi", "tools": tools}));
     }
     assert_eq!(kept(&normalizer), 0);
-    for round in 0..20 {
-        normalize(&normalizer, &json!({"input": "hi", "tools": tools(&format!("run_{round}"))}));
+    for round in 0..100 {
+        let mut tools = tools(&format!("run_{round}"));
+        tools[0]["description"] = "d".repeat(1000 * round).into();
+        let found = json!({"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": tools});
+        normalize(&normalizer, &json!({"input": [found], "tools": tools}));
         // One that is used stays.
-        normalize(&normalizer, &json!({"input": "hi", "tools": tools("run_0")}));
+        normalize(&normalizer, &json!({"input": "hi", "tools": self::tools("always")}));
     }
-    assert_eq!(kept(&normalizer), MOST);
-    let all = normalizer.recent.catalogs.lock().unwrap();
-    assert!(all.iter().any(|known| known.text.windows(7).any(|text| text == b"\"run_0\"")));
+    let bounded = |sizes: Vec<usize>, bytes: usize| {
+        assert_eq!(sizes.iter().sum::<usize>(), bytes);
+        assert!(bytes <= MOST && bytes > MOST / 2, "{bytes}");
+    };
+    let (all, found) = (lock(&normalizer.recent.catalogs), lock(&normalizer.recent.found));
+    bounded(all.lists.iter().map(|list| list.size()).collect(), all.bytes);
+    bounded(found.lists.iter().map(|list| list.size()).collect(), found.bytes);
+    assert!(all.lists[0].text.windows(8).any(|text| text == b"\"always\""));
+    assert!(all.lists[1].text.windows(8).any(|text| text == b"\"run_99\""));
 }
 
 #[test]
@@ -123,24 +133,8 @@ fn what_a_search_has_found_is_read_once_and_made_anew_under_another_name() {
             assert_eq!(normalize(&normalizer, &request).0, normalize(&Normalizer::new(), &request).0, "{request}");
         }
     }
-    let lists = normalizer.recent.found.lock().unwrap();
+    let lists = lock(&normalizer.recent.found);
     assert_eq!((lists.lists.len(), lists.bytes), (1, lists.lists[0].size()));
-}
-
-#[test]
-fn what_was_found_is_kept_up_to_a_bound() {
-    let normalizer = Normalizer::new();
-    for round in 0..100 {
-        for length in [0, 300, FOUND_LENGTHS.end() / 2, *FOUND_LENGTHS.end()] {
-            let tools = json!([{"type": "function", "name": format!("f{round}"), "description": "d".repeat(length)}]);
-            let item = json!({"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": tools});
-            normalize(&normalizer, &json!({"input": [item]}));
-        }
-    }
-    let lists = normalizer.recent.found.lock().unwrap();
-    assert!(lists.bytes <= ALL_FOUND && lists.bytes > ALL_FOUND / 2, "{}", lists.bytes);
-    assert_eq!(lists.bytes, lists.lists.iter().map(|found| found.size()).sum::<usize>());
-    assert!(lists.lists.iter().all(|found| FOUND_LENGTHS.contains(&found.text.len())));
 }
 
 #[test]

@@ -110,6 +110,27 @@ proptest! {
         prop_assert_eq!(sent(&tools, &[]).body, upstream.body, "the same each time");
     }
 
+    /// What is remembered of lists of tools is what they are read to be.
+    #[test]
+    fn what_was_read_before_changes_nothing(requests in prop::collection::vec((tools(), tools()), 1..3)) {
+        let normalizer = Normalizer::new();
+        for (known, found) in requests.iter().chain(&requests) {
+            let found = json!({"type": "tool_search_output", "call_id": "c", "execution": "client", "tools": declared(found)});
+            let input: Vec<_> = known.iter().step_by(2).map(Tool::call).chain([found.clone(), found]).collect();
+            let request = json!({"input": input, "tools": declared(known)}).to_string();
+            let [mut one, mut other] = [(); 2].map(|()| Object::parse(request.clone().into()).unwrap());
+            let maps = [normalizer.normalize(&mut one), Normalizer::new().normalize(&mut other)];
+            let [one_map, other_map] = maps.map(|normalized| normalized.unwrap().map);
+            prop_assert_eq!(one.text(), other.text());
+            for tool in one.get("tools").and_then(Value::elements).unwrap_or_default() {
+                let name = tool.member_str("name").unwrap();
+                prop_assert_eq!(one_map.resolve(&name), other_map.resolve(&name));
+            }
+            prop_assert_eq!(one_map.len(), other_map.len());
+            prop_assert_eq!(one_map.declared_tools(), other_map.declared_tools());
+        }
+    }
+
     #[test]
     fn a_call_in_the_history_has_the_name_of_its_tool(tools in tools()) {
         let calls: Vec<_> = tools.iter().map(Tool::call).collect();
