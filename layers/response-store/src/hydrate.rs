@@ -79,10 +79,12 @@ impl Opening {
         }
         let instructions = self.body.get("instructions").cloned().unwrap_or_else(Value::null);
         let remembered = prepare(&mut self.body, &self.asked, hydrated.chain, self.config.inherit_tools)?;
+        let streams = self.body.get("stream").and_then(Value::as_bool) == Some(true);
         let storing = self.config.keeper.clone().filter(|_| self.asked.store).map(|keeper| Storing {
             keeper,
             owner: self.owner,
             request: remembered,
+            streams,
             input: None,
             prepared: None,
         });

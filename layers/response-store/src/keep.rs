@@ -34,6 +34,8 @@ pub(crate) struct Keep {
     kept: bool,
     collected: Collected,
     write: Option<Write>,
+    /// Whether the stream has begun.
+    begun: bool,
     done: bool,
 }
 
@@ -42,7 +44,9 @@ pub(crate) struct Storing {
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) owner: Owner,
     pub(crate) request: Remembered,
-    /// What the request adds, once it is written down.
+    /// Whether the request asks for a stream.
+    pub(crate) streams: bool,
+    /// What the request adds, if it was written down before the end.
     pub(crate) input: Option<TurnInput>,
     /// Whether the store was told what the request adds.
     pub(crate) prepared: Option<Prepared>,
@@ -74,12 +78,11 @@ impl Storing {
         self.input.take().unwrap_or_else(|| self.write_input(room))
     }
 
-    /// Writes down what the request adds, and tells the store.
+    /// Tells the store what is written down, unless it knows.
     fn prepare(&mut self, id: ResponseId) {
-        let input = self.write_input(LARGE / 4);
+        let Some(input) = self.input.as_ref().filter(|_| self.prepared.is_none()) else { return };
         let (place, part) = input.written();
         self.keeper.store().prepare(id, place, part);
-        self.input = Some(input);
         self.prepared = Some(Prepared { keeper: self.keeper.clone(), id, was_put: false });
     }
 
@@ -124,6 +127,7 @@ impl Keep {
             kept: false,
             collected: Collected::default(),
             write: None,
+            begun: false,
             done: false,
         }
     }
@@ -234,7 +238,13 @@ impl EventFilter for Keep {
                 self.collected.item(&event);
                 return next.push(event);
             }
-            "response.created" | "response.in_progress" | "response.queued" => None,
+            "response.created" | "response.in_progress" | "response.queued" => {
+                if let Some(storing) = self.storing.as_mut().filter(|_| self.begun) {
+                    storing.prepare(self.id);
+                }
+                self.begun = true;
+                None
+            }
             "response.completed" => Some("completed"),
             "response.incomplete" => Some("incomplete"),
             "response.failed" => Some("failed"),
@@ -281,7 +291,11 @@ impl RewriteResponse for Keep {
         if let Some(storing) = self.storing.as_mut().filter(|storing| storing.input.is_none())
             && storing.request.input.iter().map(Bytes::len).sum::<usize>() >= LARGE
         {
-            storing.prepare(self.id);
+            storing.input = Some(storing.write_input(LARGE / 4));
+            // The first event of a stream is not to compete with the store: there is time after it.
+            if !storing.streams {
+                storing.prepare(self.id);
+            }
         }
     }
 

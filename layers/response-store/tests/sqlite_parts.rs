@@ -11,6 +11,7 @@ use std::{
 };
 
 use common::Gateway;
+use http_body_util::BodyExt;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tower_responses_response_store::{ResponseStore, ResponseStoreLayer, open};
@@ -123,6 +124,34 @@ async fn a_client_that_leaves_leaves_no_part_behind() {
     assert_eq!(gateway.create_as(None, large(&Value::Null)).await.0, 500);
     store.flush().await.unwrap();
     assert_eq!(rows(&file), (0, 0));
+}
+
+#[tokio::test]
+async fn the_first_event_of_a_stream_does_not_wait_for_its_part() {
+    let file = file();
+    let store = open_at(&file).await;
+    let gateway = gateway(&store);
+    let mut request = large(&Value::Null);
+    request["stream"] = true.into();
+    for (events, parts) in [(1, 0), (2, 1)] {
+        gateway.reply(json!({"wait_ms": 20, "hangs_after": events}));
+        let mut body = gateway.send(tower_responses_testing::create(&request)).await.into_body();
+        let mut text = Vec::new();
+        while String::from_utf8_lossy(&text).matches("\n\n").count() < events {
+            let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await.unwrap();
+            text.extend_from_slice(frame.unwrap().unwrap().data_ref().unwrap());
+        }
+        store.flush().await.unwrap();
+        assert_eq!(rows(&file), (parts, 0), "after {events} events");
+        drop(body);
+        store.flush().await.unwrap();
+        assert_eq!(rows(&file), (0, 0));
+    }
+    gateway.reply(json!({"wait_ms": 20}));
+    let first = gateway.create(request).await;
+    assert_eq!((first["store"].as_bool(), rows(&file).0), (Some(true), 1));
+    gateway.create(json!({"input": "next", "previous_response_id": first["id"]})).await;
+    assert_eq!(gateway.last_seen()["input"][0]["content"].as_str().unwrap().len(), LARGE);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 use tower_responses_core::{BoxError, RequestBody, ResponseBody};
 use tower_responses_response_store::{ResponseStore, ResponseStoreLayer};
-use tower_responses_testing::{body_json, body_text, json_response, parse_sse, sse, sse_response};
+use tower_responses_testing::{ScriptedBody, body_json, body_text, json_response, parse_sse, sse, sse_response};
 
 pub(crate) type Body = ResponseBody;
 
@@ -161,6 +161,10 @@ impl Upstream {
             return Ok(json_response(200, &response).map(ResponseBody::new));
         }
         let mut events = events_of(&response);
+        if let Some(first) = reply["hangs_after"].as_u64() {
+            events.truncate(usize::try_from(first).unwrap());
+            return Ok(sse_response(ScriptedBody::new().data(sse(&events)).hang()).map(ResponseBody::new));
+        }
         if reply["omit_output"] == true {
             events.last_mut().unwrap()["response"]["output"] = json!([]);
         }
