@@ -53,6 +53,17 @@ async fn slow(gateway: &Gateway, previous: &Value) -> Value {
     gateway.create(large(previous)).await
 }
 
+/// A large request whose response is waited for.
+async fn under_way(gateway: &Gateway) -> tokio::task::JoinHandle<Value> {
+    let gateway = gateway.clone();
+    let asking = tokio::spawn(async move {
+        gateway.reply(json!({"wait_ms": 500}));
+        gateway.create(large(&Value::Null)).await
+    });
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    asking
+}
+
 async fn delete(gateway: &Gateway, response: &Value) {
     let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
     assert_eq!(gateway.call("DELETE", &path, None).await.0, 200);
@@ -60,20 +71,9 @@ async fn delete(gateway: &Gateway, response: &Value) {
 
 #[tokio::test]
 async fn a_large_request_is_written_while_its_response_is_waited_for() {
-    let (file, store) = {
-        let file = file();
-        let store = open_at(&file).await;
-        (file, store)
-    };
-    let gateway = gateway(&store);
-    let asking = tokio::spawn({
-        let gateway = gateway.clone();
-        async move {
-            gateway.reply(json!({"wait_ms": 500}));
-            gateway.create(large(&Value::Null)).await
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    let file = file();
+    let store = open_at(&file).await;
+    let asking = under_way(&gateway(&store)).await;
     assert_eq!(rows(&file), (1, 0), "nothing but the part");
     assert_eq!(store.stats().await.unwrap().responses, 0);
     let first = asking.await.unwrap();
@@ -95,7 +95,7 @@ async fn a_large_request_is_written_while_its_response_is_waited_for() {
         delete(&gateway, &next).await;
         assert_eq!(rows(&file).0, 1, "a part goes with its response");
     }
-    delete(&gateway, &first).await;
+    delete(&gateway(&store), &first).await;
     assert_eq!(rows(&file).0, 0);
 }
 
@@ -159,14 +159,7 @@ async fn a_part_that_has_gone_is_written_again() {
     let file = file();
     let store = open_at(&file).await;
     let gateway = gateway(&store);
-    let asking = tokio::spawn({
-        let gateway = gateway.clone();
-        async move {
-            gateway.reply(json!({"wait_ms": 500}));
-            gateway.create(large(&Value::Null)).await
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    let asking = under_way(&gateway).await;
     assert_eq!(Connection::open(&file).unwrap().execute("DELETE FROM part", ()).unwrap(), 1);
     let first = asking.await.unwrap();
     assert_eq!(first["store"], true);

@@ -123,6 +123,11 @@ impl Catalog {
         &self.dropped
     }
 
+    /// How many tools there are, seen or not.
+    pub(crate) fn len(&self) -> usize {
+        self.tools.len()
+    }
+
     /// Whether the upstream sees no tools.
     pub(crate) fn is_empty(&self) -> bool {
         self.shown.is_empty()

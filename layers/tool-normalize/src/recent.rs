@@ -41,9 +41,12 @@ const MOST: usize = 2 << 20;
 trait List {
     fn text(&self) -> &Bytes;
 
-    /// The bytes it takes, with what was made of it.
+    /// How many tools there are.
+    fn tools(&self) -> usize;
+
+    /// About the bytes it takes, with what was made of it.
     fn size(&self) -> usize {
-        3 * self.text().len() + (4 << 10)
+        3 * self.text().len() + (1 << 10) * (1 + self.tools())
     }
 }
 
@@ -69,11 +72,19 @@ impl List for Known {
     fn text(&self) -> &Bytes {
         &self.text
     }
+
+    fn tools(&self) -> usize {
+        self.catalog.len()
+    }
 }
 
 impl List for Found {
     fn text(&self) -> &Bytes {
         &self.text
+    }
+
+    fn tools(&self) -> usize {
+        self.declarations.iter().map(Declaration::len).sum()
     }
 }
 
@@ -148,8 +159,8 @@ impl Recent {
         };
         let text = value.text();
         let is_kept = LENGTHS.contains(&text.len());
-        if is_kept
-            && let Some(known) = lock(&self.catalogs).find(&text)
+        let known = if is_kept { lock(&self.catalogs).find(&text) } else { None };
+        if let Some(known) = known
             && known.defers == (known.searches || declares_search_in_input(body))
         {
             let value = Value::from_text(known.text.clone());

@@ -18,7 +18,7 @@ struct Known {
     place: Range<usize>,
 }
 
-/// Of more than these the first are forgotten: their responses are written as a whole.
+/// With more than these all are forgotten: their responses are written as a whole.
 const MAX_KNOWN: usize = 4096;
 
 impl KnownParts {

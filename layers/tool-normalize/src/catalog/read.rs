@@ -137,6 +137,11 @@ impl Declaration {
         (declaration, tools)
     }
 
+    /// How many declarations these are, with those of a namespace.
+    pub(crate) fn len(&self) -> usize {
+        1 + self.members.len()
+    }
+
     fn is_namespace(&self) -> bool {
         self.kind.as_ref().and_then(Value::as_str).as_deref() == Some("namespace")
     }

@@ -90,7 +90,11 @@ fn other_settings_read_it_again() {
 fn lists_are_kept_up_to_a_bound_and_the_last_ones_stay() {
     let normalizer = Normalizer::new();
     let too_long = "x".repeat(*LENGTHS.end());
-    for tools in [json!([]), json!(null), json!([{"type": "function", "name": "f"}]), json!(too_long)] {
+    // Each takes more than its text.
+    let too_many: Vec<_> = (0..3000).map(|at| json!({"type": "function", "name": format!("f{at}")})).collect();
+    assert!(LENGTHS.contains(&json!(too_many).to_string().len()));
+    for tools in [json!([]), json!(null), json!([{"type": "function", "name": "f"}]), json!(too_long), json!(too_many)]
+    {
         normalize(&normalizer, &json!({"input": "hi", "tools": tools}));
     }
     assert_eq!(kept(&normalizer), 0);
