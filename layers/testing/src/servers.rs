@@ -9,6 +9,8 @@ mod postgres;
 mod redis;
 
 use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
     io::Write,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -58,8 +60,22 @@ fn installed(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file())
 }
 
+/// A number that no other test has.
+fn unique() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+/// A port that a server can listen on, and whose server can be started there again: below those
+/// that systems give to connections, which take a port while its server is away. The port that is
+/// 10,000 higher, where a Redis Cluster has its bus, is free too.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let port = 12_000 + u16::try_from(unique() % 10_000).unwrap();
+        if free(port) && free(port + 10_000) {
+            return port;
+        }
+    }
 }
 
 /// A new directory that anybody may enter. It goes when this is dropped, and also when the
@@ -72,9 +88,8 @@ struct Directory {
 
 impl Directory {
     fn new(name: &str) -> Self {
-        let unique = format!("tower-responses-{name}-{}-{}", std::process::id(), free_port());
-        let path = std::env::temp_dir().join(unique);
-        std::fs::create_dir_all(&path).unwrap();
+        let path = std::env::temp_dir().join(format!("tower-responses-{name}-{:016x}", unique()));
+        std::fs::create_dir(&path).unwrap();
         let shell = Command::new("sh")
             .args(["-c", r#"cat >/dev/null; sleep 0.5; rm -rf "$D""#])
             .env("D", &path)

@@ -1,5 +1,4 @@
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -35,7 +34,7 @@ impl Redis {
     fn start_with(port_option: &str, more: &[&str]) -> Option<Self> {
         let program = ["valkey-server", "redis-server"].into_iter().find_map(installed);
         let program = program.or_else(|| self::program("redis-server", &[]))?;
-        let (directory, port) = (Directory::new("redis"), free_port_for_cluster());
+        let (directory, port) = (Directory::new("redis"), free_port());
         let mut command = vec![program.display().to_string(), port_option.to_owned(), port.to_string()];
         command.extend(["--dir".to_owned(), directory.path.display().to_string()]);
         let options = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""];
@@ -81,16 +80,6 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.server = None;
-    }
-}
-
-/// The bus of a Cluster has the port that is 10,000 higher.
-fn free_port_for_cluster() -> u16 {
-    loop {
-        let port = free_port();
-        if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
     }
 }
 
