@@ -35,11 +35,13 @@ pub(crate) struct Item<'a> {
 impl Item<'_> {
     /// Makes the item what the client declared. Items that are no calls are not opened.
     pub(crate) fn restore(&self, item: &mut Value) {
-        match item.member_str("type").as_deref() {
-            Some("function_call") => self.function_call(item),
-            Some("custom_tool_call") => self.custom_call(item),
-            Some("tool_search_call") => self.tool_search_call(item),
-            _ => {}
+        let Some(kind) = item.member("type") else { return };
+        if kind == *"function_call" {
+            self.function_call(item);
+        } else if kind == *"custom_tool_call" {
+            self.custom_call(item);
+        } else if kind == *"tool_search_call" {
+            self.tool_search_call(item);
         }
     }
 
@@ -167,7 +169,7 @@ impl Item<'_> {
         let is_own = |tool: &ClientTool| {
             tool.kind() == ToolKind::Function
                 && tool.namespace().is_none()
-                && call.name.as_ref().and_then(Value::as_str).is_some_and(|name| name == tool.name())
+                && call.name.as_ref().is_some_and(|name| *name == *tool.name())
         };
         tool.is_none_or(is_own)
             && (self.told.is_none() || !is_blank(call.arguments.as_ref()))

@@ -121,7 +121,7 @@ impl Catalog {
 /// The upstream's own entry under this name, with what OpenAI's clients require.
 fn card(name: &str, known: Option<&UpstreamModel>) -> Object {
     let mut card = known.and_then(|model| model.card.clone()).unwrap_or_default();
-    if card.get_str("id").as_deref() != Some(name) {
+    if !card.member_is("id", name) {
         card.set("id", name);
     }
     for (member, value) in [

@@ -193,9 +193,6 @@ fn inherit(request: &mut Object, chain: &Chain) {
 fn is_inherited(choice: &Value) -> bool {
     match choice.as_str() {
         Some(mode) => mode != "required",
-        None => {
-            choice.member_str("type").as_deref() == Some("allowed_tools")
-                && choice.member_str("mode").as_deref() != Some("required")
-        }
+        None => choice.member_is("type", "allowed_tools") && !choice.member_is("mode", "required"),
     }
 }

@@ -29,11 +29,12 @@ pub(crate) struct Keep {
     pub(crate) previous: Option<ResponseId>,
     pub(crate) instructions: Value,
     /// `None` if nothing is to be stored.
-    pub(crate) storing: Option<Storing>,
+    /// Boxed, as the write is: futures that are moved hold them.
+    pub(crate) storing: Option<Box<Storing>>,
     success: bool,
     kept: bool,
     collected: Collected,
-    write: Option<Write>,
+    write: Option<Box<Write>>,
     /// Whether the stream has begun.
     begun: bool,
     done: bool,
@@ -122,7 +123,7 @@ impl Keep {
             id,
             previous,
             instructions,
-            storing,
+            storing: storing.map(Box::new),
             success: false,
             kept: false,
             collected: Collected::default(),
@@ -148,7 +149,7 @@ impl Keep {
     }
 
     /// Takes the whole response; the write begins here if there is to be one.
-    fn finish(&mut self, response: &mut Object, status: &str) -> Option<Write> {
+    fn finish(&mut self, response: &mut Object, status: &str) -> Option<Box<Write>> {
         self.done = true;
         self.stamp(response);
         if response.get("status").is_none_or(Value::is_null) {
@@ -176,7 +177,7 @@ impl Keep {
         };
         let record = Arc::new(record.into_record());
         let future = storing.keeper.store().put(record.clone());
-        Some(Write { event: None, record, future })
+        Some(Box::new(Write { event: None, record, future }))
     }
 
     /// The write is done: whether the response was stored.
@@ -275,10 +276,10 @@ impl EventFilter for Keep {
     fn poll_flush(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
         let Some(write) = &mut self.write else { return Poll::Ready(()) };
         let result = ready!(write.future.as_mut().poll(cx));
-        let Some(Write { event: Some(mut event), record, .. }) = self.write.take() else { return Poll::Ready(()) };
-        if !self.written(&record, result)
-            && let Some(response) = event.object_mut().and_then(|event| event.object_mut("response"))
-        {
+        let Some(mut write) = self.write.take() else { return Poll::Ready(()) };
+        let is_stored = self.written(&write.record, result);
+        let Some(mut event) = write.event.take() else { return Poll::Ready(()) };
+        if !is_stored && let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) {
             response.set("store", Value::bool(false));
         }
         next.push(event);
@@ -304,7 +305,7 @@ impl RewriteResponse for Keep {
     }
 
     fn object(&mut self, _: &mut Parts, response: &mut Object) -> Result<(), ApiError> {
-        if !self.success || !(response.get_str("object").as_deref() == Some("response") || response.has("output")) {
+        if !self.success || !(response.member_is("object", "response") || response.has("output")) {
             return Ok(());
         }
         let status = response.get_str("status").map_or_else(|| "completed".to_owned(), |status| status.into_owned());

@@ -19,7 +19,7 @@ mod tests;
 /// no such choice itself.
 pub(crate) fn translate(body: &mut Object, catalog: &mut Catalog, tools: &ToolPolicies) -> Result<(), ApiError> {
     let Some(choice) = body.get("tool_choice").cloned() else { return Ok(()) };
-    if choice.as_str().as_deref() == Some("required") {
+    if choice == *"required" {
         return require_any(catalog);
     }
     let Some(kind) = choice.member_str("type") else { return Ok(()) };
@@ -132,7 +132,7 @@ fn allowed(choice: &Value, catalog: &mut Catalog) -> Result<&'static str, ApiErr
         |client, tool| tools.contains(&tool) || client.namespace().is_some_and(|name| namespaces.contains(name)),
         |value| value.member_str("type").is_some_and(|kind| passed.contains(&*kind)),
     );
-    if choice.member_str("mode").as_deref() != Some("required") {
+    if !choice.member_is("mode", "required") {
         return Ok("auto");
     }
     if catalog.is_empty() {

@@ -205,8 +205,7 @@ fn read(settings: &Arc<Settings>, tools: &[Declaration], defers: bool, offers: b
 /// Whether an item of the input brings a search that the client makes itself.
 fn declares_search_in_input(body: &mut Object) -> bool {
     let is_search = |item: &Value| {
-        item.member_str("type").as_deref() == Some("additional_tools")
-            && declares_client_search(&Declaration::list_in(item))
+        item.member_is("type", "additional_tools") && declares_client_search(&Declaration::list_in(item))
     };
     body.array_mut("input").is_some_and(|input| input.iter().any(is_search))
 }

@@ -108,7 +108,7 @@ const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "obje
 /// Whether arguments can be held to `parameters`: it describes an object, and with nothing that
 /// makes a grammar engine refuse the whole request.
 pub(crate) fn is_enforceable(parameters: &Value) -> bool {
-    parameters.member_str("type").as_deref() == Some("object") && all_known(&mut parameters.clone(), DEEPEST)
+    parameters.member_is("type", "object") && all_known(&mut parameters.clone(), DEEPEST)
 }
 
 fn all_known(schema: &mut Value, depth: usize) -> bool {

@@ -89,7 +89,7 @@ impl RewriteResponse for Answer {
         let failed = object.has("error") && !object.has("output");
         if is_error(head.status) || failed && self.tally.on(Fix::ErrorStatus) {
             correct_error(head, object, &self.quirks, &mut self.tally);
-        } else if object.get_str("object").as_deref() == Some("response") || object.has("output") {
+        } else if object.member_is("object", "response") || object.has("output") {
             self.response(object);
         }
         Ok(())
@@ -244,7 +244,7 @@ fn correct_overflow(error: &mut Object, profile: Profile, tally: &mut Tally) -> 
     if !tally.on(Fix::ContextOverflow) {
         return false;
     }
-    let known = error.get_str("code").as_deref() == Some(OVERFLOW);
+    let known = error.member_is("code", OVERFLOW);
     let message = error.get_str("message").unwrap_or_default();
     if !known && !is_overflow(profile, &message, error.get_str("param").as_deref()) {
         return false;

@@ -148,7 +148,7 @@ async fn catalog(server: &Server, wanted: Option<&str>) -> Result<(Catalog, Stri
 fn first(catalog: &Catalog) -> Option<String> {
     let offered = |id: &&str| {
         let entry = catalog.codex_entry(id);
-        entry.is_some_and(|entry| entry.get_str("visibility").as_deref() == Some("list"))
+        entry.is_some_and(|entry| entry.member_is("visibility", "list"))
     };
     let priority = |id: &&str| catalog.codex_entry(id)?.get("priority").and_then(json::Value::as_i64);
     catalog.ids().filter(offered).min_by_key(priority).or_else(|| catalog.ids().next()).map(str::to_owned)

@@ -5,9 +5,19 @@ mod downcast;
 mod request;
 mod response;
 
+use std::cell::Cell;
+
 pub(crate) use self::collect::Collect;
 pub use self::{
     collect::CollectError,
     request::{BodyUse, ReadError, ReadObject, RequestBody},
     response::ResponseBody,
 };
+use crate::json::{Measure, Object};
+
+/// How much the object is that a body is to be written from, measured once.
+fn measured(object: &Object, measure: &Cell<Option<Measure>>) -> Measure {
+    let known = measure.get().unwrap_or_else(|| object.measure());
+    measure.set(Some(known));
+    known
+}

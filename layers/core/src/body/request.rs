@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     collections::VecDeque,
     fmt,
     future::Future,
@@ -15,10 +16,10 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::{Collect, CollectError, downcast::downcast};
+use super::{Collect, CollectError, downcast::downcast, measured};
 use crate::{
     ApiError, BoxBody, BoxError,
-    json::{Object, Opening},
+    json::{Measure, Object, Opening},
 };
 
 /// The body of a request on its way to the upstream: bytes, until a layer wants to read it; then
@@ -38,7 +39,7 @@ pub struct RequestBody {
 enum Content {
     Stream(BoxBody),
     /// Boxed, since a request is moved by every layer it comes through.
-    Object(Box<Object>),
+    Object(Box<Object>, Cell<Option<Measure>>),
     Frames(VecDeque<Bytes>),
 }
 
@@ -63,7 +64,10 @@ impl RequestBody {
     /// The parsed object, if a layer has read the body and nobody has begun to send it.
     pub fn object_mut(&mut self) -> Option<&mut Object> {
         match &mut self.content {
-            Content::Object(object) => Some(object),
+            Content::Object(object, measure) => {
+                measure.take();
+                Some(object)
+            }
             _ => None,
         }
     }
@@ -74,7 +78,7 @@ impl RequestBody {
     /// The body, if nobody has read it or somebody has begun to send it.
     pub fn into_object(self) -> Result<Box<Object>, Self> {
         match self.content {
-            Content::Object(object) => Ok(object),
+            Content::Object(object, _) => Ok(object),
             content => Err(Self { content }),
         }
     }
@@ -86,7 +90,7 @@ impl RequestBody {
     /// takes its exact length from [`Body::size_hint`].
     pub fn read(self, head: &mut Parts, limit: usize) -> ReadObject {
         let body = match self.content {
-            Content::Object(object) => return ReadObject::done(Ok(object)),
+            Content::Object(object, _) => return ReadObject::done(Ok(object)),
             Content::Stream(body) => body,
             Content::Frames(_) => self.boxed_unsync(),
         };
@@ -153,7 +157,7 @@ impl From<Object> for RequestBody {
 
 impl From<Box<Object>> for RequestBody {
     fn from(object: Box<Object>) -> Self {
-        Self { content: Content::Object(object) }
+        Self { content: Content::Object(object, Cell::default()) }
     }
 }
 
@@ -162,14 +166,13 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Content::Object(object) = &mut self.content {
-            let object = std::mem::take(&mut **object);
-            self.content = Content::Frames(object.into_frames());
+        if let Content::Object(object, measure) = &self.content {
+            self.content = Content::Frames(object.frames(measured(object, measure)));
         }
         match &mut self.content {
             Content::Stream(body) => Pin::new(body).poll_frame(cx),
             Content::Frames(frames) => Poll::Ready(frames.pop_front().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Object(_) => Poll::Ready(None),
+            Content::Object(..) => Poll::Ready(None),
         }
     }
 
@@ -177,7 +180,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Stream(body) => body.is_end_stream(),
             Content::Frames(frames) => frames.is_empty(),
-            Content::Object(_) => false,
+            Content::Object(..) => false,
         }
     }
 
@@ -185,7 +188,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Stream(body) => body.size_hint(),
             Content::Frames(frames) => SizeHint::with_exact(frames.iter().map(|frame| frame.len() as u64).sum()),
-            Content::Object(object) => SizeHint::with_exact(object.length() as u64),
+            Content::Object(object, measure) => SizeHint::with_exact(measured(object, measure).length as u64),
         }
     }
 }
@@ -194,7 +197,7 @@ impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.content {
             Content::Stream(_) => "RequestBody(stream)",
-            Content::Object(_) => "RequestBody(object)",
+            Content::Object(..) => "RequestBody(object)",
             Content::Frames(_) => "RequestBody(frames)",
         })
     }

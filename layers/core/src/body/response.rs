@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     fmt,
     pin::Pin,
     task::{Context, Poll},
@@ -8,10 +9,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::{Collect, downcast::downcast};
+use super::{Collect, downcast::downcast, measured};
 use crate::{
     BoxBody, BoxError,
-    json::Object,
+    json::{Measure, Object},
     sse::{EventFilter, EventStream},
 };
 
@@ -26,7 +27,7 @@ pub struct ResponseBody {
 
 enum Content {
     Stream(BoxBody),
-    Object(Box<Object>),
+    Object(Box<Object>, Cell<Option<Measure>>),
     Bytes(Bytes),
     Events(Box<EventStream>),
 }
@@ -70,7 +71,7 @@ impl ResponseBody {
     /// The object, if a layer further in has read the body; else the body, to be collected.
     pub(crate) fn into_object(self, limit: usize) -> Result<Box<Object>, Collect> {
         match self.content {
-            Content::Object(object) => Ok(object),
+            Content::Object(object, _) => Ok(object),
             Content::Stream(body) => Err(Collect::new(body, limit, false)),
             _ => Err(Collect::new(self.boxed_unsync(), limit, false)),
         }
@@ -92,7 +93,7 @@ impl From<Bytes> for ResponseBody {
 
 impl From<Object> for ResponseBody {
     fn from(object: Object) -> Self {
-        Self { content: Content::Object(Box::new(object)) }
+        Self { content: Content::Object(Box::new(object), Cell::default()) }
     }
 }
 
@@ -107,14 +108,14 @@ impl Body for ResponseBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Content::Object(object) = &self.content {
-            self.content = Content::Bytes(object.text());
+        if let Content::Object(object, measure) = &self.content {
+            self.content = Content::Bytes(object.written(measured(object, measure)));
         }
         match &mut self.content {
             Content::Stream(body) => Pin::new(body).poll_frame(cx),
             Content::Events(stream) => Pin::new(&mut **stream).poll_frame(cx),
             Content::Bytes(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Bytes(_) | Content::Object(_) => Poll::Ready(None),
+            Content::Bytes(_) | Content::Object(..) => Poll::Ready(None),
         }
     }
 
@@ -123,7 +124,7 @@ impl Body for ResponseBody {
             Content::Stream(body) => body.is_end_stream(),
             Content::Events(stream) => stream.is_end_stream(),
             Content::Bytes(bytes) => bytes.is_empty(),
-            Content::Object(_) => false,
+            Content::Object(..) => false,
         }
     }
 
@@ -132,7 +133,7 @@ impl Body for ResponseBody {
             Content::Stream(body) => body.size_hint(),
             Content::Events(stream) => stream.size_hint(),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Object(object) => SizeHint::with_exact(object.length() as u64),
+            Content::Object(object, measure) => SizeHint::with_exact(measured(object, measure).length as u64),
         }
     }
 }
@@ -141,7 +142,7 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.content {
             Content::Stream(_) => "ResponseBody(stream)",
-            Content::Object(_) => "ResponseBody(object)",
+            Content::Object(..) => "ResponseBody(object)",
             Content::Bytes(_) => "ResponseBody(bytes)",
             Content::Events(_) => "ResponseBody(events)",
         })

@@ -7,7 +7,7 @@ use super::{
     object::Pieces,
     scan,
     value::to_text,
-    write::{Length, Sink},
+    write::{Measure, Sink},
 };
 
 /// A JSON array, opened one level deep. Elements that nobody touches are written as they came.
@@ -115,9 +115,9 @@ impl Array {
         if !self.is_changed() {
             return self.source.clone();
         }
-        let mut length = Length::default();
-        self.write(&mut length);
-        to_text(length.0, |text| self.write(text))
+        let mut measure = Measure::default();
+        self.write(&mut measure);
+        to_text(measure.length, |text| self.write(text))
     }
 
     pub(super) fn is_changed(&self) -> bool {

@@ -29,13 +29,13 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-pub(crate) use self::opening::Opening;
 pub use self::{
     array::{Array, Edit},
     object::Object,
     scan::string::escape,
     value::{Row, Value},
 };
+pub(crate) use self::{opening::Opening, write::Measure};
 
 /// Why text is not the JSON that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]

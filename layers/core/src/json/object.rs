@@ -1,5 +1,6 @@
 use std::{
     borrow::Cow,
+    collections::VecDeque,
     ops::{ControlFlow, Range},
 };
 
@@ -10,7 +11,7 @@ use super::{
     names::{Found, Names, Tag},
     scan::{self, Follows},
     value::to_text,
-    write::{Copied, Length, Rope, Sink},
+    write::{Measure, Rope, Sink},
 };
 
 /// A JSON object, opened one level deep.
@@ -242,6 +243,12 @@ impl Object {
         self.get(name)?.as_str()
     }
 
+    /// Whether the member called `name` is a string that is decoded to `string`.
+    #[inline]
+    pub fn member_is(&self, name: &str, string: &str) -> bool {
+        self.get(name).is_some_and(|value| *value == *string)
+    }
+
     /// The member called `name`, opened, if it is an object.
     #[inline]
     pub fn object_mut(&mut self, name: &str) -> Option<&mut Object> {
@@ -295,6 +302,25 @@ impl Object {
         }
     }
 
+    /// The member called `name`; if there was none, one at the end with the value that `make` gives.
+    ///
+    /// ```
+    /// use tower_responses_core::json::{Object, Value};
+    ///
+    /// let mut response = Object::parse(r#"{"store":true}"#.into()).unwrap();
+    /// assert_eq!(response.get_or_insert_with("store", Value::null).as_bool(), Some(true));
+    /// assert!(response.get_or_insert_with("error", Value::null).is_null());
+    /// assert_eq!(response.text(), r#"{"store":true,"error":null}"#);
+    /// ```
+    pub fn get_or_insert_with(&mut self, name: &str, make: impl FnOnce() -> Value) -> &Value {
+        let at = self.position(name).unwrap_or_else(|| {
+            self.changed = true;
+            self.push(name, make());
+            self.members.len() - 1
+        });
+        &self.members[at].value
+    }
+
     /// Removes every member called `name` and gives the one that counted.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let at = self.position(name)?;
@@ -317,7 +343,7 @@ impl Object {
 
     /// The text of the object: what it was opened from, unless something has changed.
     pub fn text(&self) -> Bytes {
-        if self.is_changed() { to_text(self.length(), |text| self.write(text)) } else { self.source.clone() }
+        if self.is_changed() { self.written(self.measure()) } else { self.source.clone() }
     }
 
     /// Whether the text differs from what the object was opened from.
@@ -325,17 +351,21 @@ impl Object {
         self.changed || self.members.iter().any(|member| member.value.is_changed())
     }
 
-    /// The bytes that the text takes.
-    pub(crate) fn length(&self) -> usize {
-        let mut length = Length::default();
-        self.write(&mut length);
-        length.0
+    /// How much the text is.
+    pub(crate) fn measure(&self) -> Measure {
+        let mut measure = Measure::default();
+        self.write(&mut measure);
+        measure
     }
 
-    pub(crate) fn into_frames(self) -> std::collections::VecDeque<Bytes> {
-        let mut copied = Copied::default();
-        self.write(&mut copied);
-        let mut rope = Rope::with_room(&copied);
+    /// The text, which is so much.
+    pub(crate) fn written(&self, measure: Measure) -> Bytes {
+        to_text(measure.length, |text| self.write(text))
+    }
+
+    /// The same, in pieces.
+    pub(crate) fn frames(&self, measure: Measure) -> VecDeque<Bytes> {
+        let mut rope = Rope::with_room(measure);
         self.write(&mut rope);
         rope.into_frames()
     }

@@ -3,7 +3,10 @@
 //! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
 //! anything else it answers `None` or a wrong range, and it never panics.
 
-use std::ops::{ControlFlow, Range};
+use std::{
+    cmp::Ordering,
+    ops::{ControlFlow, Range},
+};
 
 pub(crate) use self::check::is_value;
 use self::{
@@ -273,6 +276,13 @@ pub(crate) fn find_start(text: &[u8], name: &str) -> Option<usize> {
     }
 }
 
+/// The text of the first member called `name`, if it is a string, of the object that is `text`.
+pub(crate) fn find_string<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let value = find_start(text, name)?;
+    (*text.get(value)? == b'"').then_some(())?;
+    Some(&text[value..skip_string(text, value)?])
+}
+
 /// Where the first member of each name stands in the object that is `text`.
 pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range<usize>>; N] {
     let mut found = [const { None }; N];
@@ -328,6 +338,17 @@ fn row<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<(usiz
         ControlFlow::Continue(())
     })?;
     Some((at + end, found))
+}
+
+/// Whether `text` is a string that is decoded to this one.
+pub(crate) fn string_is(text: &[u8], string: &str) -> bool {
+    let Some(spelled) = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) else { return false };
+    // An escape is longer than what it stands for.
+    match spelled.len().cmp(&string.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => same(spelled, string.as_bytes()) && !spelled.contains(&b'\\'),
+        Ordering::Greater => spelled.contains(&b'\\') && decode_string(text).is_some_and(|decoded| decoded == string),
+    }
 }
 
 /// Decodes a JSON string; `None` for any other value.

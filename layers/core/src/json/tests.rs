@@ -102,7 +102,7 @@ fn large_neighbours_leave_as_one_slice_of_what_came() {
     let mut body = Object::parse(source.clone()).unwrap();
     body.set("model", "b");
     body.array_mut("input").unwrap().map(|_| Edit::Keep);
-    let frames = body.into_frames();
+    let frames = body.frames(body.measure());
     let shared = frames.iter().find(|frame| frame.len() > 27_000).expect("the three items in one frame");
     let address = shared.as_ptr() as usize - source.as_ptr() as usize;
     assert!(address + shared.len() <= source.len(), "in the memory of the input");
@@ -354,9 +354,9 @@ proptest! {
         expected.insert(key.clone(), new.clone());
         object.set(&key, new);
         prop_assert_eq!(parse(&object.text()), serde_json::Value::Object(expected));
-        prop_assert_eq!(object.length(), object.text().len());
+        prop_assert_eq!(object.measure().length, object.text().len());
         let written = object.text();
-        prop_assert_eq!(object.into_frames().into_iter().collect::<Vec<_>>().concat(), written.to_vec());
+        prop_assert_eq!(object.frames(object.measure()).into_iter().collect::<Vec<_>>().concat(), written.to_vec());
     }
 
     #[test]
@@ -464,7 +464,7 @@ fn keys_of_ours_are_spelled_as_json() {
     let decoded: serde_json::Map<String, serde_json::Value> = decode(&text).expect("JSON");
     assert!(names.iter().all(|name| decoded.contains_key(*name)), "{decoded:?}");
     assert_eq!(decoded.len(), names.len());
-    assert_eq!(object.length(), text.len());
+    assert_eq!(object.measure().length, text.len());
 }
 
 #[test]

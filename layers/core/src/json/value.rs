@@ -172,6 +172,16 @@ impl Value {
         }
     }
 
+    /// Whether the member called `name` is a string that is decoded to `string`: what
+    /// [`member_str`](Self::member_str) tells, for less.
+    pub fn member_is(&self, name: &str, string: &str) -> bool {
+        match &self.0 {
+            Repr::Text(text) => scan::find_string(text, name).is_some_and(|text| scan::string_is(text, string)),
+            Repr::Object(object) => object.member_is(name, string),
+            Repr::Array(_) => false,
+        }
+    }
+
     /// The members with these names, in one pass; see [`Value::member`].
     ///
     /// ```
@@ -330,6 +340,20 @@ pub struct Row<const N: usize> {
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         self.text() == other.text()
+    }
+}
+
+/// A value equals a string that it is decoded to: nothing is decoded for it unless there are escapes.
+///
+/// ```
+/// use tower_responses_core::json::Value;
+///
+/// assert!(Value::from_text(r#""mess\u0061ge""#) == *"message");
+/// assert!(Value::from_text("message") != *"message");
+/// ```
+impl PartialEq<str> for Value {
+    fn eq(&self, string: &str) -> bool {
+        matches!(&self.0, Repr::Text(text) if scan::string_is(text, string))
     }
 }
 

@@ -19,43 +19,31 @@ pub(crate) trait Sink {
     }
 }
 
-/// Only counts.
-#[derive(Debug, Default)]
-pub(crate) struct Length(pub(crate) usize);
-
-impl Sink for Length {
-    fn byte(&mut self, _: u8) {
-        self.0 += 1;
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-
-    fn part(&mut self, _: &Bytes, part: Range<usize>) {
-        self.0 += part.len();
-    }
-}
-
 /// Below this a piece is copied beside its neighbours: a frame of its own costs more than that.
 const COPY_BELOW: usize = 4096;
 
-/// Only counts what a [`Rope`] copies.
-#[derive(Debug, Default)]
-pub(crate) struct Copied(usize);
+/// Only counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Measure {
+    /// All bytes.
+    pub(crate) length: usize,
+    /// Those that a [`Rope`] shares with where they came from.
+    shared: usize,
+}
 
-impl Sink for Copied {
+impl Sink for Measure {
     fn byte(&mut self, _: u8) {
-        self.0 += 1;
+        self.length += 1;
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
+        self.length += bytes.len();
     }
 
     fn part(&mut self, _: &Bytes, part: Range<usize>) {
-        if part.len() < COPY_BELOW {
-            self.0 += part.len();
+        self.length += part.len();
+        if part.len() >= COPY_BELOW {
+            self.shared += part.len();
         }
     }
 }
@@ -68,9 +56,9 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// With room for what was counted: to grow would copy it once more.
-    pub(crate) fn with_room(copied: &Copied) -> Self {
-        Self { done: VecDeque::new(), open: BytesMut::with_capacity(copied.0) }
+    /// With room for what is copied of so much: to grow would copy it once more.
+    pub(crate) fn with_room(measure: Measure) -> Self {
+        Self { done: VecDeque::new(), open: BytesMut::with_capacity(measure.length - measure.shared) }
     }
 
     pub(crate) fn into_frames(mut self) -> VecDeque<Bytes> {

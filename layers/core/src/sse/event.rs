@@ -191,7 +191,7 @@ impl Event {
         if !self.is_changed() {
             return self.text;
         }
-        let length = self.object.as_ref().map_or(self.data.len(), |object| object.length());
+        let length = self.object.as_ref().map_or(self.data.len(), |object| object.measure().length);
         let mut out = BytesMut::with_capacity(self.kind().len() + length + 24);
         self.write(&mut out);
         out.freeze()

@@ -55,7 +55,7 @@ pub(super) fn take_apart(response: &Object) -> Parts {
                 None => frame.push(name, value),
             },
             b"\"status\"" => {
-                parts.failed |= value.as_str().as_deref() == Some("failed");
+                parts.failed |= *value == *"failed";
                 frame.push(name, value);
             }
             _ => frame.push(name, value),

@@ -143,7 +143,7 @@ impl Declaration {
     }
 
     fn is_namespace(&self) -> bool {
-        self.kind.as_ref().and_then(Value::as_str).as_deref() == Some("namespace")
+        self.kind.as_ref().is_some_and(|kind| *kind == *"namespace")
     }
 
     fn keep(&mut self) {

@@ -37,7 +37,7 @@ fn reasoning(item: &mut Value, tally: &mut Tally) {
         set_member(item, "summary", empty_array());
         tally.count(Fix::ReasoningSummary);
     }
-    let misnamed = |part: &Value| part.member_str("type").as_deref() == Some("text");
+    let misnamed = |part: &Value| part.member_is("type", "text");
     if !item.member("content").and_then(|content| content.elements()).is_some_and(|parts| parts.iter().any(misnamed)) {
         return;
     }
@@ -51,14 +51,13 @@ fn reasoning(item: &mut Value, tally: &mut Tally) {
 /// The images in the output of a call.
 fn output(item: &mut Value, tally: &mut Tally) {
     let lacks = |part: &Value| {
-        part.member_str("type").as_deref() == Some("input_image")
-            && part.member("detail").is_none_or(|detail| detail.is_null())
+        part.member_is("type", "input_image") && part.member("detail").is_none_or(|detail| detail.is_null())
     };
     if !tally.on(Fix::ImageDetail) || item.member_begins("output") != Some(b'[') {
         return;
     }
     let parts = item.member_rows("output", ["type"]).unwrap_or_default();
-    let is_image = |part: &Row<1>| part.members[0].as_ref().and_then(Value::as_str).as_deref() == Some("input_image");
+    let is_image = |part: &Row<1>| part.members[0].as_ref().is_some_and(|kind| *kind == *"input_image");
     if !parts.iter().any(|part| is_image(part) && lacks(&part.value)) {
         return;
     }
@@ -71,7 +70,7 @@ fn output(item: &mut Value, tally: &mut Tally) {
 
 /// What the assistant said, in one part.
 fn message(item: &mut Value, tally: &mut Tally) -> Edit {
-    if !tally.on(Fix::AssistantContent) || item.member_str("role").as_deref() != Some("assistant") {
+    if !tally.on(Fix::AssistantContent) || !item.member_is("role", "assistant") {
         return Edit::Keep;
     }
     let Some(parts) = item.member("content").filter(Value::is_array).and_then(|content| content.elements()) else {
@@ -81,7 +80,7 @@ fn message(item: &mut Value, tally: &mut Tally) -> Edit {
         tally.count(Fix::AssistantContent);
         return Edit::remove();
     }
-    let is_text = |part: &Value| part.member_str("type").as_deref() != Some("refusal");
+    let is_text = |part: &Value| !part.member_is("type", "refusal");
     if parts.len() == 1 && is_text(&parts[0]) {
         return Edit::Keep;
     }

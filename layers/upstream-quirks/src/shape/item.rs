@@ -11,8 +11,9 @@ pub(crate) fn is_call(item: &Value) -> bool {
 /// Gives an item the members that strict clients require.
 pub(crate) fn complete_item(item: &mut Value, status: &str, tally: &mut Tally) {
     let [kind, known_status] = item.members(["type", "status"]);
-    let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
-    let has_status = matches!(&*kind, "message" | "reasoning" | "function_call" | "custom_tool_call");
+    let is = |name: &str| kind.as_ref().is_some_and(|kind| *kind == *name);
+    let (message, reasoning) = (is("message"), is("reasoning"));
+    let has_status = message || reasoning || is("function_call") || is("custom_tool_call");
     if has_status
         && tally.on(Fix::ItemStatus)
         && known_status.is_none_or(|status| status.is_null())
@@ -24,14 +25,12 @@ pub(crate) fn complete_item(item: &mut Value, status: &str, tally: &mut Tally) {
     if !tally.on(Fix::ContentArrays) {
         return;
     }
-    if kind == "reasoning" && !item.member("summary").is_some_and(|summary| summary.is_array()) {
+    if reasoning && !item.member("summary").is_some_and(|summary| summary.is_array()) {
         if let Some(item) = item.as_object_mut() {
             item.set("summary", empty_array());
             tally.count(Fix::ContentArrays);
         }
-    } else if kind == "message"
-        && item.member("content").and_then(|content| content.elements()).is_some_and(lacks_arrays)
-    {
+    } else if message && item.member("content").and_then(|content| content.elements()).is_some_and(lacks_arrays) {
         let content = item.as_object_mut().and_then(|item| item.array_mut("content"));
         for part in content.into_iter().flat_map(|content| content.iter_mut()) {
             complete_part(part, tally);
@@ -46,7 +45,7 @@ fn lacks_arrays(parts: Vec<Value>) -> bool {
 const ARRAYS: [&str; 2] = ["annotations", "logprobs"];
 
 fn lacks_array(part: &Value, name: &str) -> bool {
-    part.member_str("type").as_deref() == Some("output_text") && part.member(name).is_none_or(|value| !value.is_array())
+    part.member_is("type", "output_text") && part.member(name).is_none_or(|value| !value.is_array())
 }
 
 /// Gives a part of a message the arrays that strict clients require.
@@ -75,7 +74,7 @@ pub(crate) fn mark_incomplete(response: &mut Object, tally: &mut Tally) {
     }
     let last = response.array_mut("output").and_then(|output| output.iter_mut().next_back());
     let Some(item) = last.filter(|item| !is_call(item)) else { return };
-    if item.member_str("status").as_deref() != Some("incomplete")
+    if !item.member_is("status", "incomplete")
         && let Some(item) = item.as_object_mut()
     {
         item.set("status", "incomplete");
@@ -105,6 +104,6 @@ pub(crate) fn drop_whitespace(response: &mut Object, tally: &mut Tally) {
 
 fn is_blank_message(item: &Value) -> bool {
     let blank = |part: &Value| part.member_str("text").is_some_and(|text| text.trim().is_empty());
-    item.member_str("type").as_deref() == Some("message")
+    item.member_is("type", "message")
         && item.member("content").and_then(|content| content.elements()).is_some_and(|parts| parts.iter().all(blank))
 }

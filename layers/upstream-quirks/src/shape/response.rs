@@ -1,3 +1,5 @@
+use std::cell::LazyCell;
+
 use bytes::Bytes;
 use tower_responses_core::json::{Array, Object, Row, Value};
 
@@ -47,31 +49,34 @@ const MEMBERS: &[(&str, Default)] = &[
     ("prompt_cache_key", OrNull("null")),
 ];
 
-/// Members that a response repeats from its request. Not `store`: that nobody says that it was
-/// stored is no reason to say so.
-const ECHOED: &[&str] = &[
-    "model",
-    "instructions",
-    "max_output_tokens",
-    "max_tool_calls",
-    "metadata",
-    "parallel_tool_calls",
-    "previous_response_id",
-    "reasoning",
-    "temperature",
-    "text",
-    "tool_choice",
-    "top_logprobs",
-    "top_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "truncation",
-    "background",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "user",
-];
+/// Whether a response repeats the member with this key from its request. Not `store`: that nobody
+/// says that it was stored is no reason to say so.
+fn is_echoed(key: &[u8]) -> bool {
+    matches!(
+        key,
+        b"\"model\""
+            | b"\"instructions\""
+            | b"\"max_output_tokens\""
+            | b"\"max_tool_calls\""
+            | b"\"metadata\""
+            | b"\"parallel_tool_calls\""
+            | b"\"previous_response_id\""
+            | b"\"reasoning\""
+            | b"\"temperature\""
+            | b"\"text\""
+            | b"\"tool_choice\""
+            | b"\"top_logprobs\""
+            | b"\"top_p\""
+            | b"\"presence_penalty\""
+            | b"\"frequency_penalty\""
+            | b"\"truncation\""
+            | b"\"background\""
+            | b"\"service_tier\""
+            | b"\"safety_identifier\""
+            | b"\"prompt_cache_key\""
+            | b"\"user\""
+    )
+}
 
 /// The longest text of a member that is kept for later, in bytes.
 const KEEP: usize = 256;
@@ -84,27 +89,34 @@ pub(crate) struct Echo(Bytes);
 impl Echo {
     /// What a response repeats of this request.
     pub(crate) fn of_request(request: &Object) -> Self {
-        Self::keep(request, |name, value| ECHOED.contains(&name) && !value.is_null())
+        Self::keep(request, |key, value| is_echoed(key) && !value.is_null())
     }
 
     /// What later responses of the same stream repeat of this one.
     pub(crate) fn of_response(response: &Object) -> Self {
-        Self::keep(response, |name, _| !matches!(name, "output" | "usage" | "tools"))
+        Self::keep(response, |key, _| !matches!(key, b"\"output\"" | b"\"usage\"" | b"\"tools\""))
     }
 
-    fn keep(object: &Object, keep: impl Fn(&str, &Value) -> bool) -> Self {
-        let mut kept = Object::new();
-        for (name, value) in object.iter() {
+    fn keep(object: &Object, keep: impl Fn(&[u8], &Value) -> bool) -> Self {
+        let mut kept = Vec::with_capacity(KEEP);
+        for (key, value) in object.spelled() {
             // The text of what has changed is written for it: not for what is not wanted.
-            if !keep(&name, value) {
+            if !keep(key, value) || !is_last(object, key, value) {
                 continue;
             }
             let text = value.text();
             if text.len() <= KEEP {
-                kept.set(&name, Value::from_text(text));
+                kept.push(if kept.is_empty() { b'{' } else { b',' });
+                kept.extend_from_slice(key);
+                kept.push(b':');
+                kept.extend_from_slice(&text);
             }
         }
-        Self(kept.text())
+        if kept.is_empty() {
+            return Self::default();
+        }
+        kept.push(b'}');
+        Self(kept.into())
     }
 
     /// The members, in an object of their own.
@@ -134,23 +146,30 @@ impl Echo {
     }
 }
 
+/// Whether this is the value that counts of those with this key, which is spelled as names are.
+fn is_last(object: &Object, key: &[u8], value: &Value) -> bool {
+    let name = key.get(1..key.len().saturating_sub(1)).and_then(|name| std::str::from_utf8(name).ok());
+    name.and_then(|name| object.get(name)).is_some_and(|last| std::ptr::eq(last, value))
+}
+
 /// Gives the members that are missing; whether any was.
 fn fill(response: &mut Object, echo: &Echo) -> bool {
-    let is_missing = |(name, default): &&(&str, Default)| match response.get(name) {
-        Some(value) => matches!(default, Not(_)) && value.is_null(),
-        None => true,
-    };
-    let missing: Vec<_> = MEMBERS.iter().filter(is_missing).collect();
-    if missing.is_empty() {
-        return false;
-    }
-    let echo = echo.object();
-    for (name, default) in missing {
+    let echo = LazyCell::new(|| echo.object());
+    let mut filled = false;
+    for (name, default) in MEMBERS {
         let (Not(text) | OrNull(text)) = default;
-        let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
-        response.set(name, echoed.unwrap_or_else(|| Value::from_text(*text)));
+        let mut make = || {
+            filled = true;
+            let echoed = echo.get(name).filter(|value| !value.is_null()).cloned();
+            echoed.unwrap_or_else(|| Value::from_text(*text))
+        };
+        let is_wrong = response.get_or_insert_with(name, &mut make).is_null() && matches!(default, Not(_));
+        if is_wrong {
+            let value = make();
+            response.set(name, value);
+        }
     }
-    true
+    filled
 }
 
 /// Makes a response object whole: its fields, its usage, its items.
@@ -160,7 +179,7 @@ pub(crate) fn complete(response: &mut Object, status: &str, echo: &Echo, tally: 
         tally.count(Fix::ItemStatus);
     }
     if tally.on(Fix::ResponseFields) {
-        let ended = response.get_str("status").as_deref() == Some("completed");
+        let ended = response.member_is("status", "completed");
         let fill_id = !response.get("id").is_some_and(Value::is_string);
         if fill_id {
             response.set("id", new_id("resp").as_str());
@@ -196,7 +215,7 @@ fn complete_tools(response: &mut Object, tally: &mut Tally) {
     const MEMBERS: [&str; 3] = ["description", "parameters", "strict"];
     let lacks = |tool: &Row<4>| {
         let [kind, members @ ..] = &tool.members;
-        kind.as_ref().and_then(Value::as_str).as_deref() == Some("function") && members.iter().any(Option::is_none)
+        kind.as_ref().is_some_and(|kind| *kind == *"function") && members.iter().any(Option::is_none)
     };
     let Some(tools) = response.get("tools").and_then(|tools| tools.rows(["type", MEMBERS[0], MEMBERS[1], MEMBERS[2]]))
     else {

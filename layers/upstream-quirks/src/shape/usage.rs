@@ -6,12 +6,14 @@ use crate::fix::{Fix, Tally};
 /// The counts, and the names that chat completions give them.
 const COUNTS: [(&str, &str); 2] = [("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")];
 
-/// The details, the names that chat completions give them, and the counts in them that clients
-/// require.
+/// The counts in the details that clients require: OpenAI's Python SDK 3.52 both of the first.
+const OF_INPUT: [&str; 2] = ["cached_tokens", "cache_write_tokens"];
+const OF_OUTPUT: [&str; 1] = ["reasoning_tokens"];
+
+/// The details, the names that chat completions give them, and the counts in them.
 const DETAILS: [(&str, &str, &[&str]); 2] = [
-    // OpenAI's Python SDK 3.52 requires both of the first.
-    ("input_tokens_details", "prompt_tokens_details", &["cached_tokens", "cache_write_tokens"]),
-    ("output_tokens_details", "completion_tokens_details", &["reasoning_tokens"]),
+    ("input_tokens_details", "prompt_tokens_details", &OF_INPUT),
+    ("output_tokens_details", "completion_tokens_details", &OF_OUTPUT),
 ];
 
 /// Gives `usage` of a response its counts and their details. A usage of `null` stays.
@@ -53,15 +55,16 @@ pub(super) fn complete(response: &mut Object, tally: &mut Tally) {
 
 fn is_complete(usage: &Value) -> bool {
     let [(input, _), (output, _)] = COUNTS;
-    let [(input_details, _, required_of_input), (output_details, _, required_of_output)] = DETAILS;
+    let [(input_details, ..), (output_details, ..)] = DETAILS;
     let [input, output, total, input_details, output_details] =
         usage.members([input, output, "total_tokens", input_details, output_details]);
-    let details = [(input_details, required_of_input), (output_details, required_of_output)];
     [input, output, total].iter().all(|count| is_count(count.as_ref()))
-        && details.iter().all(|(details, required)| {
-            let counted = |name: &&str| is_count(details.as_ref().and_then(|details| details.member(name)).as_ref());
-            required.iter().all(counted)
-        })
+        && has_counts(input_details, OF_INPUT)
+        && has_counts(output_details, OF_OUTPUT)
+}
+
+fn has_counts<const N: usize>(details: Option<Value>, names: [&str; N]) -> bool {
+    details.is_some_and(|details| details.members(names).iter().all(|count| is_count(count.as_ref())))
 }
 
 fn is_count(value: Option<&Value>) -> bool {

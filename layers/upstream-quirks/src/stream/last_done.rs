@@ -62,7 +62,7 @@ impl Stream {
         if was_cut
             && is_last
             && let Some(item) = done.event.object_mut().and_then(|event| event.object_mut("item"))
-            && item.get_str("status").as_deref() != Some("incomplete")
+            && !item.member_is("status", "incomplete")
         {
             item.set("status", "incomplete");
             self.tally.count(Fix::IncompleteStatus);

@@ -30,7 +30,7 @@ impl Stream {
         if let Opened::Us(id) = &self.opened {
             response.set("id", id.as_str());
         }
-        if self.tally.on(Fix::ItemStatus) && response.get_str("status").as_deref() != Some(status) {
+        if self.tally.on(Fix::ItemStatus) && !response.member_is("status", status) {
             response.set("status", status);
             self.tally.count(Fix::ItemStatus);
         }

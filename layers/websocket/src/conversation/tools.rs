@@ -49,9 +49,6 @@ fn keep(text: Option<Bytes>, before: Option<Bytes>) -> (Option<Bytes>, usize) {
 fn is_inherited(choice: &Value) -> bool {
     match choice.as_str() {
         Some(mode) => mode != "required",
-        None => {
-            choice.member_str("type").as_deref() == Some("allowed_tools")
-                && choice.member_str("mode").as_deref() != Some("required")
-        }
+        None => choice.member_is("type", "allowed_tools") && !choice.member_is("mode", "required"),
     }
 }
