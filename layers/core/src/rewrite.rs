@@ -131,7 +131,8 @@ pub trait RewriteResponse: EventFilter {
 
 /// Whether this is `POST …/responses`, the request that makes a response.
 pub fn is_create(method: &Method, path: &str) -> bool {
-    method == Method::POST && path.trim_end_matches('/').rsplit('/').next() == Some("responses")
+    let before = path.trim_end_matches('/').strip_suffix("responses");
+    method == Method::POST && before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
 /// Whether `request` makes a response.

@@ -221,3 +221,15 @@ fn services_are_shareable() {
     fn check_future<F: Future + Send>(_: F) {}
     check_future(stack.oneshot(Request::new(Full::<Bytes>::default())));
 }
+
+/// A body is measured when its length is asked for: what is changed after that counts.
+#[tokio::test]
+async fn a_body_that_was_measured_can_still_be_changed() {
+    let mut body = RequestBody::from(Object::parse(r#"{"model":"a"}"#.into()).unwrap());
+    body.object_mut().unwrap().set("model", "b");
+    assert_eq!(body.size_hint().exact(), Some(13));
+    body.object_mut().unwrap().set("model", "a longer one");
+    assert_eq!(body.size_hint().exact(), Some(24));
+    let text = body.collect().await.unwrap().to_bytes();
+    assert_eq!(text, r#"{"model":"a longer one"}"#);
+}

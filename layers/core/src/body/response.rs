@@ -68,6 +68,11 @@ impl ResponseBody {
         }
     }
 
+    /// Whether a layer further in has read the body, and it is a JSON object.
+    pub(crate) fn is_object(&self) -> bool {
+        matches!(self.content, Content::Object(..))
+    }
+
     /// The object, if a layer further in has read the body; else the body, to be collected.
     pub(crate) fn into_object(self, limit: usize) -> Result<Box<Object>, Collect> {
         match self.content {

@@ -3,9 +3,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{
-    Value,
+    Object, Value,
     object::Pieces,
-    scan,
+    scan::{self, Follows},
     value::to_text,
     write::{Measure, Sink},
 };
@@ -23,6 +23,9 @@ struct Element {
     value: Value,
     place: Option<Range<usize>>,
 }
+
+/// An object that is opened takes far more memory than its text.
+const OPENED: usize = 16;
 
 impl Element {
     fn new(value: Value) -> Self {
@@ -52,6 +55,33 @@ impl Array {
         };
         let elements = elements.into_iter().map(element).collect();
         Self { source: text, elements, changed: false }
+    }
+
+    /// Checks the array that begins at `at` in the text, and opens the first objects in it. Also says
+    /// where it ends.
+    pub(super) fn check_at(text: &Bytes, at: usize) -> Option<(Self, usize)> {
+        let start = at;
+        let array = |end: usize, elements| Self { source: text.slice(start..end), elements, changed: false };
+        let first = scan::skip_space(text, start + 1);
+        if *text.get(first)? == b']' {
+            return Some((array(first + 1, Vec::new()), first + 1));
+        }
+        let (mut at, mut elements) = (start, Vec::new());
+        loop {
+            let place = scan::skip_space(text, at + 1);
+            let (value, end) = if elements.len() < OPENED && text.get(place) == Some(&b'{') {
+                let (object, end) = Object::split_at::<true>(text, place, 12)?;
+                (object.into(), end)
+            } else {
+                Value::at::<true>(text, place)?
+            };
+            let (end, follows) = Follows::at(text, end, b']')?;
+            elements.push(Element { value, place: Some(at + 1 - start..end - start) });
+            at = end;
+            if follows == Follows::Nothing {
+                return Some((array(end + 1, elements), end + 1));
+            }
+        }
     }
 
     /// How many elements there are.

@@ -61,6 +61,8 @@ pub(super) struct Names {
     tags: Vec<Tag>,
     /// Some key is escaped: then the table is of no use.
     escaped: bool,
+    /// Some tag is in the table more than once.
+    repeated: bool,
     /// Places in `tags`, found by the tag; twice as many as there are tags, or more.
     slots: Vec<u16>,
 }
@@ -90,7 +92,7 @@ fn slots_for(names: usize) -> usize {
 impl Names {
     pub(super) fn with_capacity(names: usize) -> Self {
         let slots = if (FEW + 1..=MANY).contains(&names) { vec![FREE; slots_for(names)] } else { Vec::new() };
-        Self { tags: Vec::with_capacity(names), escaped: false, slots }
+        Self { tags: Vec::with_capacity(names), escaped: false, repeated: false, slots }
     }
 
     /// Whether some key may spell anything.
@@ -128,6 +130,7 @@ impl Names {
         let place = at as u16;
         let mut slot = self.slot(self.tags[at]);
         while self.slots[slot] != FREE {
+            self.repeated |= self.tags[usize::from(self.slots[slot])] == self.tags[at];
             slot = (slot + 1) & (self.slots.len() - 1);
         }
         self.slots[slot] = place;
@@ -145,7 +148,8 @@ impl Names {
         if self.has_no_table() {
             return self.search(tag, is).next();
         }
-        self.probe(tag).filter(|at| is(*at)).last()
+        let mut places = self.probe(tag).filter(|at| is(*at));
+        if self.repeated { places.last() } else { places.next() }
     }
 
     /// The same, and whether there is another.

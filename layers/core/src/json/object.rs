@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    SyntaxError, Value,
+    Array, SyntaxError, Value,
     names::{Found, Names, Tag},
     scan::{self, Follows},
     value::to_text,
@@ -115,37 +115,71 @@ impl Object {
 
     /// The same, and opens the member of this name as well, if it is an object: in one pass.
     pub(crate) fn split_with(text: Bytes, opened: &str) -> Option<Self> {
-        let mut object = Self::with_room(&text, 4);
-        let ControlFlow::Continue(mut at) = scan::start(&text, b'{', b'}')? else { return Some(object) };
-        loop {
-            let key = scan::Key::after::<false>(&text, at)?;
-            let start = key.value;
-            let (value, end) = if key.is(&text, opened) && text.get(start) == Some(&b'{') {
-                let (mut inner, length) = Self::split_members::<false>(&text.slice(start..), 40)?;
-                inner.source.truncate(length);
-                (inner.into(), start + length)
+        let (object, _) = Self::members_with::<false>(&text, 4, |key| {
+            if key.is(&text, opened) && text.get(key.value) == Some(&b'{') {
+                let (inner, end) = Self::split_at::<false>(&text, key.value, 40)?;
+                Some((inner.into(), end))
             } else {
-                let end = scan::skip_value(&text, start)?;
-                (Value::from_text(text.slice(start..end)), end)
-            };
-            let (member, follows) = key.member(&text, end)?;
-            at = member.whole.end;
-            object.push_came(member, value);
-            if follows == Follows::Nothing {
-                return Some(object);
+                Value::at::<false>(&text, key.value)
             }
+        })?;
+        Some(object)
+    }
+
+    /// What [`parse`](Self::parse) gives, with the array of this name and the first objects in it
+    /// opened: in one pass.
+    ///
+    /// # Errors
+    /// Where `text` is not UTF-8, not JSON, or no object.
+    pub(crate) fn parse_with(text: Bytes, opened: &str) -> Result<Self, SyntaxError> {
+        let parsed = Self::members_with::<true>(&text, 40, |key| {
+            if key.is(&text, opened) && text.get(key.value) == Some(&b'[') {
+                let (array, end) = Array::check_at(&text, key.value)?;
+                Some((array.into(), end))
+            } else {
+                Value::at::<true>(&text, key.value)
+            }
+        });
+        match parsed {
+            Some((object, end)) if scan::skip_space(&text, end) == text.len() => Ok(object),
+            _ => Err(SyntaxError::of(&text)),
         }
+    }
+
+    /// The object that begins there, and where it ends.
+    pub(super) fn split_at<const CHECK: bool>(text: &Bytes, at: usize, expected: usize) -> Option<(Self, usize)> {
+        let (mut object, length) = Self::split_members::<CHECK>(&text.slice(at..), expected)?;
+        object.source.truncate(length);
+        Some((object, at + length))
     }
 
     /// The object, and where it ends in the text. About so many members are `expected`.
     fn split_members<const CHECK: bool>(text: &Bytes, expected: usize) -> Option<(Self, usize)> {
+        Self::members_with::<CHECK>(text, expected, |key| Value::at::<CHECK>(text, key.value))
+    }
+
+    /// The same; `value` gives the value of a key, and where it ends.
+    #[inline(always)]
+    fn members_with<const CHECK: bool>(
+        text: &Bytes,
+        expected: usize,
+        mut value: impl FnMut(&scan::Key) -> Option<(Value, usize)>,
+    ) -> Option<(Self, usize)> {
         let mut object = Self::with_room(text, expected);
-        let end = scan::members::<CHECK>(text, |range| {
-            let value = Value::from_text(text.slice(range.value.clone()));
-            object.push_came(range, value);
-            ControlFlow::Continue(())
-        })?;
-        Some((object, end))
+        let mut at = match scan::start(text, b'{', b'}')? {
+            ControlFlow::Break(end) => return Some((object, end)),
+            ControlFlow::Continue(at) => at,
+        };
+        loop {
+            let key = scan::Key::after::<CHECK>(text, at)?;
+            let (value, end) = value(&key)?;
+            let (member, follows) = key.member(text, end)?;
+            at = member.whole.end;
+            object.push_came(member, value);
+            if follows == Follows::Nothing {
+                return Some((object, at + 1));
+            }
+        }
     }
 
     /// Without the members of the object that is `text`, but with room for so many.
@@ -257,7 +291,7 @@ impl Object {
 
     /// The member called `name`, opened, if it is an array.
     #[inline]
-    pub fn array_mut(&mut self, name: &str) -> Option<&mut super::Array> {
+    pub fn array_mut(&mut self, name: &str) -> Option<&mut Array> {
         self.get_mut(name)?.as_array_mut()
     }
 

@@ -3,10 +3,7 @@
 //! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
 //! anything else it answers `None` or a wrong range, and it never panics.
 
-use std::{
-    cmp::Ordering,
-    ops::{ControlFlow, Range},
-};
+use std::ops::{ControlFlow, Range};
 
 pub(crate) use self::check::is_value;
 use self::{
@@ -186,7 +183,7 @@ pub(super) fn start(text: &[u8], open: u8, close: u8) -> Option<ControlFlow<usiz
 }
 
 #[inline(always)]
-fn end_of<const CHECK: bool>(text: &[u8], at: usize) -> Option<usize> {
+pub(super) fn end_of<const CHECK: bool>(text: &[u8], at: usize) -> Option<usize> {
     if CHECK { check_value(text, at) } else { skip_value(text, at) }
 }
 
@@ -238,10 +235,15 @@ pub(crate) fn key_is(key: &[u8], escaped: bool, name: &str) -> bool {
 /// Whether two names of one length are the same: to call what compares long texts costs more.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    let (words, rest) = one.as_chunks::<8>();
-    let (other_words, other_rest) = other.as_chunks::<8>();
-    words.iter().zip(other_words).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
-        && rest.iter().zip(other_rest).all(|(one, other)| one == other)
+    let same_words = |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
+    match (one.last_chunk(), other.last_chunk()) {
+        // The last word may share bytes with the one before.
+        (Some(last), Some(other_last)) => {
+            let mut words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+            same_words(last, other_last) && words.all(|(one, other)| same_words(one, other))
+        }
+        _ => one.iter().zip(other).all(|(one, other)| one == other),
+    }
 }
 
 #[cold]
@@ -343,12 +345,17 @@ fn row<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<(usiz
 /// Whether `text` is a string that is decoded to this one.
 pub(crate) fn string_is(text: &[u8], string: &str) -> bool {
     let Some(spelled) = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) else { return false };
-    // An escape is longer than what it stands for.
-    match spelled.len().cmp(&string.len()) {
-        Ordering::Less => false,
-        Ordering::Equal => same(spelled, string.as_bytes()) && !spelled.contains(&b'\\'),
-        Ordering::Greater => spelled.contains(&b'\\') && decode_string(text).is_some_and(|decoded| decoded == string),
+    let string_at = |at| string.as_bytes().get(at);
+    let differs = spelled.iter().enumerate().position(|(at, byte)| string_at(at) != Some(byte));
+    let (same, is_escape) = match differs {
+        Some(at) => (at, spelled[at] == b'\\'),
+        None if spelled.len() < string.len() => return false,
+        None => (spelled.len(), false),
+    };
+    if is_escape || string.as_bytes()[..same].contains(&b'\\') {
+        return decode_string(text).is_some_and(|decoded| decoded == string);
     }
+    differs.is_none()
 }
 
 /// Decodes a JSON string; `None` for any other value.

@@ -436,6 +436,35 @@ proptest! {
         }
         prop_assert_eq!(one.text(), two.text());
     }
+
+    #[test]
+    fn what_is_opened_while_it_is_checked_is_what_is_opened_later(
+        items in prop::collection::vec(any_json(), 0..20), other in any_json(), pretty in any::<bool>(),
+        wrong in any::<Option<(prop::sample::Index, u8)>>(),
+    ) {
+        let value = json!({"a": other, "output": items, "z": 1});
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let mut text = text.into_bytes();
+        if let Some((at, byte)) = wrong {
+            *at.get_mut(&mut text) = byte;
+        }
+        let text = Bytes::from(text);
+        let (plain, opened) = (Object::parse(text.clone()), Object::parse_with(text.clone(), "output"));
+        let (Ok(mut plain), Ok(mut opened)) = (plain.clone(), opened.clone()) else {
+            prop_assert_eq!(plain.is_ok(), opened.is_ok());
+            return Ok(());
+        };
+        prop_assert_eq!(opened.text(), text);
+        prop_assert!(!opened.is_changed());
+        prop_assert_eq!(plain.spelled().collect::<Vec<_>>(), opened.spelled().collect::<Vec<_>>());
+        for object in [&mut plain, &mut opened] {
+            let items = object.array_mut("output").into_iter().flat_map(|output| output.iter_mut());
+            for item in items.filter_map(Value::as_object_mut).skip(1) {
+                item.set("new", 1.to_string().as_str());
+            }
+        }
+        prop_assert_eq!(plain.text(), opened.text());
+    }
 }
 
 #[test]

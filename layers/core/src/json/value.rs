@@ -25,6 +25,13 @@ impl Value {
         Self(Repr::Text(text.into()))
     }
 
+    /// The value that begins there in the text, and where it ends.
+    #[inline(always)]
+    pub(super) fn at<const CHECK: bool>(text: &Bytes, at: usize) -> Option<(Self, usize)> {
+        let end = scan::end_of::<CHECK>(text, at)?;
+        Some((Self::from_text(text.slice(at..end)), end))
+    }
+
     /// Checks that `text` is one JSON value.
     ///
     /// # Errors

@@ -102,7 +102,9 @@ impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
     pub fn new(response: Response<ResponseBody>, mut rewrite: R, limits: Limits) -> Self {
         let (mut head, body) = response.into_parts();
         rewrite.head(&mut head);
-        let step = match Shape::of(&head.headers) {
+        // What a layer further in has read tells more than the headers, and for less.
+        let shape = if body.is_object() { Shape::Object } else { Shape::of(&head.headers) };
+        let step = match shape {
             Shape::Events => {
                 head.headers.remove(CONTENT_LENGTH);
                 let body = body.with_filter(Box::new(rewrite), limits.response);
@@ -129,7 +131,7 @@ impl<R: RewriteResponse + 'static> RewriteResponseBody<R> {
                 unreachable!("it was reading")
             };
             self.step = match text {
-                Ok(text) => match Object::parse(text.clone()) {
+                Ok(text) => match Object::parse_with(text.clone(), "output") {
                     Ok(object) => finish(head, Box::new(object), rewrite),
                     Err(_) => {
                         let text = rewrite.text(&mut head, text);
