@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use memchr::memmem;
 use tower_responses_core::{
     ApiError,
     json::{Array, Edit, Object, Value},
@@ -43,7 +42,7 @@ impl Asked {
     }
 
     /// Reads the request; what this service does not do is refused.
-    pub(crate) fn read(request: &Object) -> Result<Self, ApiError> {
+    pub(crate) fn read(request: &mut Object) -> Result<Self, ApiError> {
         let unsupported = |name: &'static str, message: &'static str| {
             Err(ApiError::bad_request(message).param(name).code("unsupported_parameter"))
         };
@@ -92,18 +91,13 @@ pub(crate) fn store_failed(error: &StoreError) -> ApiError {
         .retry_after(1)
 }
 
-fn references(request: &Object) -> Vec<String> {
-    let Some(input) = request.get("input").filter(|input| input.is_array()) else { return Vec::new() };
-    // Cheaper than to open every input for the few that have one.
-    if memmem::find(&input.text(), b"item_reference").is_none() {
-        return Vec::new();
-    }
-    let items = input.elements().unwrap_or_default();
-    items.iter().filter_map(referenced).collect()
+fn references(request: &mut Object) -> Vec<String> {
+    let input = request.array_mut("input");
+    input.into_iter().flat_map(|input| input.iter()).filter_map(referenced).collect()
 }
 
 fn referenced(item: &Value) -> Option<String> {
-    (item.member_str("type")? == "item_reference").then(|| item.member_str("id"))?.map(Into::into)
+    item.member_is("type", "item_reference").then(|| item.member_str("id"))?.map(Into::into)
 }
 
 /// Puts the items in the place of the references to them.

@@ -50,8 +50,8 @@ impl Hydrated {
 }
 
 impl Opening {
-    pub(crate) fn new(config: &Arc<Config>, head: &Parts, body: Box<Object>) -> Result<(Self, Begun), ApiError> {
-        let mut asked = Asked::read(&body)?;
+    pub(crate) fn new(config: &Arc<Config>, head: &Parts, mut body: Box<Object>) -> Result<(Self, Begun), ApiError> {
+        let mut asked = Asked::read(&mut body)?;
         // To find out whose a request is costs more than to know that it does not matter.
         let owner = if asked.concerns_store() { Owner::of_request(head) } else { Owner::anonymous() };
         let begun = match &config.keeper {

@@ -345,17 +345,15 @@ fn row<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<(usiz
 /// Whether `text` is a string that is decoded to this one.
 pub(crate) fn string_is(text: &[u8], string: &str) -> bool {
     let Some(spelled) = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) else { return false };
-    let string_at = |at| string.as_bytes().get(at);
-    let differs = spelled.iter().enumerate().position(|(at, byte)| string_at(at) != Some(byte));
-    let (same, is_escape) = match differs {
-        Some(at) => (at, spelled[at] == b'\\'),
-        None if spelled.len() < string.len() => return false,
-        None => (spelled.len(), false),
-    };
-    if is_escape || string.as_bytes()[..same].contains(&b'\\') {
-        return decode_string(text).is_some_and(|decoded| decoded == string);
+    let string = string.as_bytes();
+    // Up to the first escape both are the same.
+    let differs = spelled.iter().zip(string).position(|(spelled, byte)| spelled != byte || *byte == b'\\');
+    let differs = differs.unwrap_or(spelled.len().min(string.len()));
+    match spelled.get(differs) {
+        None => spelled.len() == string.len(),
+        Some(b'\\') => decode_string(text).is_some_and(|decoded| decoded.as_bytes() == string),
+        Some(_) => false,
     }
-    differs.is_none()
 }
 
 /// Decodes a JSON string; `None` for any other value.
