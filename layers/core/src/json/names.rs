@@ -63,8 +63,8 @@ pub(super) struct Names {
     escaped: bool,
     /// Some tag is in the table more than once.
     repeated: bool,
-    /// Places in `tags`, found by the tag; twice as many as there are tags, or more.
-    slots: Vec<u16>,
+    /// Places in `tags`, found by the tag.
+    table: Option<Box<[u8; SLOTS]>>,
 }
 
 /// Where a name was found.
@@ -79,20 +79,18 @@ pub(super) struct Found {
 /// Up to so many tags are looked through one by one.
 const FEW: usize = 12;
 
-/// So are more than these: keys that somebody has chosen to have one tag would make the table slow.
-const MANY: usize = 256;
+/// So are more than these: a table that is fuller is slow, and so is one of keys that somebody has
+/// chosen to have one tag.
+const MANY: usize = SLOTS / 2;
 
-const FREE: u16 = u16::MAX;
+const SLOTS: usize = 128;
 
-/// A table with room for as many again.
-fn slots_for(names: usize) -> usize {
-    (names * 4).next_power_of_two()
-}
+/// No place of a tag.
+const FREE: u8 = u8::MAX;
 
 impl Names {
     pub(super) fn with_capacity(names: usize) -> Self {
-        let slots = if (FEW + 1..=MANY).contains(&names) { vec![FREE; slots_for(names)] } else { Vec::new() };
-        Self { tags: Vec::with_capacity(names), escaped: false, repeated: false, slots }
+        Self { tags: Vec::with_capacity(names), ..Self::default() }
     }
 
     /// Whether some key may spell anything.
@@ -101,81 +99,47 @@ impl Names {
         self.escaped
     }
 
+    #[inline]
     pub(super) fn push(&mut self, tag: Tag) {
         self.escaped |= tag == Tag::ESCAPED;
         self.tags.push(tag);
-        if self.tags.len() <= FEW {
-            return;
-        }
-        if self.tags.len() > MANY {
-            return self.slots.clear();
-        }
-        if self.tags.len() == FEW + 1 || self.slots.len() < self.tags.len() * 2 {
-            self.grow();
-        } else {
-            self.enter(self.tags.len() - 1);
+        match &mut self.table {
+            Some(_) if self.tags.len() > MANY => self.table = None,
+            Some(table) => self.repeated |= enter(table, &self.tags, self.tags.len() - 1),
+            None if self.tags.len() == FEW + 1 => self.make_table(),
+            None => {}
         }
     }
 
-    /// Makes a table of all that is there.
-    fn grow(&mut self) {
-        let slots = self.slots.len().max(slots_for(self.tags.len()));
-        self.slots.clear();
-        self.slots.resize(slots, FREE);
-        (0..self.tags.len()).for_each(|at| self.enter(at));
-    }
-
-    fn enter(&mut self, at: usize) {
-        #[allow(clippy::cast_possible_truncation, reason = "below MANY")]
-        let place = at as u16;
-        let mut slot = self.slot(self.tags[at]);
-        while self.slots[slot] != FREE {
-            self.repeated |= self.tags[usize::from(self.slots[slot])] == self.tags[at];
-            slot = (slot + 1) & (self.slots.len() - 1);
-        }
-        self.slots[slot] = place;
-    }
-
-    #[inline]
-    fn slot(&self, tag: Tag) -> usize {
-        let hash = tag.0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (hash >> 40) as usize & (self.slots.len() - 1)
+    #[cold]
+    fn make_table(&mut self) {
+        let mut table = Box::new([FREE; SLOTS]);
+        (0..self.tags.len()).for_each(|at| self.repeated |= enter(&mut table, &self.tags, at));
+        self.table = Some(table);
     }
 
     /// The last place of a name, which counts. `is` says whether the name at a place is the one.
     #[inline]
     pub(super) fn last(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<usize> {
-        if self.has_no_table() {
+        if self.escaped {
             return self.search(tag, is).next();
         }
-        let mut places = self.probe(tag).filter(|at| is(*at));
+        let Some(table) = &self.table else {
+            let mut tags = self.tags.iter().enumerate().rev();
+            return tags.find(|(at, known)| **known == tag && is(*at)).map(|(at, _)| at);
+        };
+        let mut places = places(table, &self.tags, tag).filter(|at| is(*at));
         if self.repeated { places.last() } else { places.next() }
     }
 
     /// The same, and whether there is another.
     pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
-        if self.has_no_table() {
+        let Some(table) = self.table.as_ref().filter(|_| !self.escaped) else {
             let mut places = self.search(tag, is);
             return Some(Found { last: places.next()?, repeated: places.next().is_some() });
-        }
-        self.probe(tag).filter(|at| is(*at)).fold(None, |found, at| Some(Found { last: at, repeated: found.is_some() }))
-    }
-
-    #[inline]
-    fn has_no_table(&self) -> bool {
-        self.tags.len() <= FEW || self.slots.is_empty() || self.escaped
-    }
-
-    /// The places of a tag in their order, by the table.
-    #[inline]
-    fn probe(&self, tag: Tag) -> impl Iterator<Item = usize> {
-        let mut slot = self.slot(tag);
-        std::iter::from_fn(move || {
-            let at = self.slots[slot];
-            slot = (slot + 1) & (self.slots.len() - 1);
-            (at != FREE).then_some(usize::from(at))
-        })
-        .filter(move |at| self.tags[*at] == tag)
+        };
+        let places = places(table, &self.tags, tag).filter(|at| is(*at));
+        places.fold(None, |found, at| Some(Found { last: at, repeated: found.is_some() }))
     }
 
     /// The places of a name, the last first, by looking at all.
@@ -191,6 +155,42 @@ impl Names {
         *self = Self::with_capacity(tags.len());
         tags.into_iter().enumerate().filter(|(at, _)| keep(*at)).for_each(|(_, tag)| self.push(tag));
     }
+}
+
+/// Puts the tag that stands at this place into the table; whether the same was there.
+fn enter(table: &mut [u8; SLOTS], tags: &[Tag], at: usize) -> bool {
+    let mut repeated = false;
+    let mut slot = slot(tags[at]);
+    while let Some(tag) = tags.get(usize::from(table[slot])) {
+        repeated |= *tag == tags[at];
+        slot = (slot + 1) % SLOTS;
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "below MANY")]
+    let place = at as u8;
+    table[slot] = place;
+    repeated
+}
+
+/// The places of a tag, in their order.
+#[inline]
+fn places(table: &[u8; SLOTS], tags: &[Tag], tag: Tag) -> impl Iterator<Item = usize> {
+    let mut slot = slot(tag);
+    std::iter::from_fn(move || {
+        loop {
+            let at = usize::from(table[slot]);
+            let found = *tags.get(at)?;
+            slot = (slot + 1) % SLOTS;
+            if found == tag {
+                return Some(at);
+            }
+        }
+    })
+}
+
+#[inline]
+fn slot(tag: Tag) -> usize {
+    let hash = tag.0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (hash >> 40) as usize % SLOTS
 }
 
 #[cfg(test)]
