@@ -179,6 +179,23 @@ impl Value {
         }
     }
 
+    /// What [`member_str`](Self::member_str) gives, as bytes: whether they are UTF-8 is not looked at.
+    pub fn member_bytes(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let text = match &self.0 {
+            Repr::Text(text) => scan::find_string(text, name)?,
+            Repr::Object(object) => match &object.get(name)?.0 {
+                Repr::Text(text) => text,
+                Repr::Object(_) | Repr::Array(_) => return None,
+            },
+            Repr::Array(_) => return None,
+        };
+        let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if inner.contains(&b'\\') {
+            return scan::decode_string(text).map(|decoded| Cow::Owned(decoded.into_owned().into()));
+        }
+        Some(Cow::Borrowed(inner))
+    }
+
     /// Whether the member called `name` is a string that is decoded to `string`: what
     /// [`member_str`](Self::member_str) tells, for less.
     pub fn member_is(&self, name: &str, string: &str) -> bool {

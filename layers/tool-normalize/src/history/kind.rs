@@ -24,30 +24,30 @@ pub(super) enum Kind {
 }
 
 /// Items of hosted tools, beside calls of them.
-const HOSTED: [&str; 18] = [
-    "apply_patch_call",
-    "apply_patch_call_output",
-    "code_interpreter_call",
-    "computer_call",
-    "computer_call_output",
-    "file_search_call",
-    "image_generation_call",
-    "local_shell_call",
-    "local_shell_call_output",
-    "mcp_approval_request",
-    "mcp_approval_response",
-    "mcp_call",
-    "mcp_list_tools",
-    "program",
-    "program_output",
-    "shell_call",
-    "shell_call_output",
-    "web_search_call",
+const HOSTED: [&[u8]; 18] = [
+    b"apply_patch_call",
+    b"apply_patch_call_output",
+    b"code_interpreter_call",
+    b"computer_call",
+    b"computer_call_output",
+    b"file_search_call",
+    b"image_generation_call",
+    b"local_shell_call",
+    b"local_shell_call_output",
+    b"mcp_approval_request",
+    b"mcp_approval_response",
+    b"mcp_call",
+    b"mcp_list_tools",
+    b"program",
+    b"program_output",
+    b"shell_call",
+    b"shell_call_output",
+    b"web_search_call",
 ];
 
 impl Kind {
     pub(super) fn of(item: &Value) -> Self {
-        let Some(kind) = item.member_str("type") else {
+        let Some(kind) = item.member_bytes("type") else {
             // Both may be written without a type.
             return match item.member("role") {
                 Some(_) => Self::Message,
@@ -55,20 +55,20 @@ impl Kind {
                 None => Self::Unknown,
             };
         };
-        match &*kind {
-            "message" => Self::Message,
-            "function_call" => Self::FunctionCall,
-            "function_call_output" => Self::FunctionOutput,
-            "custom_tool_call" => Self::CustomCall,
-            "custom_tool_call_output" => Self::CustomOutput,
-            "tool_search_call" => Self::SearchCall,
-            "tool_search_output" => Self::SearchOutput,
-            "additional_tools" => Self::AdditionalTools,
-            "reasoning" => Self::Reasoning,
-            "agent_message" => Self::AgentMessage,
-            "compaction" | "compaction_summary" | "context_compaction" => Self::Compaction,
-            "compaction_trigger" => Self::CompactionTrigger,
-            "item_reference" => Self::Reference,
+        match &kind[..] {
+            b"message" => Self::Message,
+            b"function_call" => Self::FunctionCall,
+            b"function_call_output" => Self::FunctionOutput,
+            b"custom_tool_call" => Self::CustomCall,
+            b"custom_tool_call_output" => Self::CustomOutput,
+            b"tool_search_call" => Self::SearchCall,
+            b"tool_search_output" => Self::SearchOutput,
+            b"additional_tools" => Self::AdditionalTools,
+            b"reasoning" => Self::Reasoning,
+            b"agent_message" => Self::AgentMessage,
+            b"compaction" | b"compaction_summary" | b"context_compaction" => Self::Compaction,
+            b"compaction_trigger" => Self::CompactionTrigger,
+            b"item_reference" => Self::Reference,
             kind if HOSTED.contains(&kind) => Self::Hosted,
             _ => Self::Unknown,
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tower_responses_core::json::{Array, Edit, Value};
+use tower_responses_core::json::{Array, Edit, Row, Value};
 
 use super::text::ObjectText;
 
@@ -52,12 +52,20 @@ pub(super) fn note(item: &Value) -> Edit {
 
 /// Parts that can stand in what a user or a tool says, if some of `parts` cannot.
 pub(super) fn input_parts(parts: &[Value]) -> Option<Array> {
-    let fits =
-        |part: &Value| matches!(part.member_str("type").as_deref(), Some("input_text" | "input_image" | "input_file"));
+    let fits = |part: &Value| part.member("type").is_some_and(|kind| is_input_kind(&kind));
     if parts.iter().all(fits) {
         return None;
     }
     Some(parts.iter().map(|part| if fits(part) { part.clone() } else { as_input(part) }).collect())
+}
+
+/// Whether a part, of which the type is known, can stand in a user's message.
+pub(super) fn is_input(part: &Row<1>) -> bool {
+    part.members[0].as_ref().is_some_and(is_input_kind)
+}
+
+fn is_input_kind(kind: &Value) -> bool {
+    ["input_text", "input_image", "input_file"].into_iter().any(|input| *kind == *input)
 }
 
 fn as_input(part: &Value) -> Value {

@@ -7,7 +7,12 @@ use crate::catalog::Catalog;
 
 /// The output of a function, which mostly can go as it is.
 pub(super) fn function(item: &Value) -> Edit {
-    if item.member_begins("output") == Some(b'"') {
+    let fits = match item.member_begins("output") {
+        Some(b'"') => true,
+        Some(b'[') => item.member_rows("output", ["type"]).is_some_and(|parts| parts.iter().all(messages::is_input)),
+        _ => false,
+    };
+    if fits {
         return Edit::Keep;
     }
     let Some(output) = item.member("output").and_then(normal) else { return Edit::Keep };

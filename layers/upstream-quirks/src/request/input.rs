@@ -12,11 +12,11 @@ pub(super) fn correct(request: &mut Object, tally: &mut Tally) {
     }
     let Some(input) = request.array_mut("input") else { return };
     input.map(|item| {
-        let kind = item.member_str("type");
+        let kind = item.member_bytes("type");
         match kind.as_deref() {
-            Some("reasoning") => reasoning(item, tally),
-            Some("function_call_output" | "custom_tool_call_output") => output(item, tally),
-            Some("message") | None => return message(item, tally),
+            Some(b"reasoning") => reasoning(item, tally),
+            Some(b"function_call_output" | b"custom_tool_call_output") => output(item, tally),
+            Some(b"message") | None => return message(item, tally),
             _ => {}
         }
         Edit::Keep
@@ -24,21 +24,21 @@ pub(super) fn correct(request: &mut Object, tally: &mut Tally) {
 }
 
 fn reasoning(item: &mut Value, tally: &mut Tally) {
-    let encrypted =
-        item.member("encrypted_content").is_some_and(|content| content.is_string() && content.text().len() > 2);
-    if encrypted && tally.on(Fix::EncryptedReasoning) {
+    let [encrypted, summary, content] = item.members(["encrypted_content", "summary", "content"]);
+    let is_encrypted = encrypted.is_some_and(|encrypted| encrypted.is_string() && encrypted != *"");
+    if is_encrypted && tally.on(Fix::EncryptedReasoning) {
         set_member(item, "encrypted_content", Value::null());
         tally.count(Fix::EncryptedReasoning);
     }
     if !tally.on(Fix::ReasoningSummary) {
         return;
     }
-    if !item.member("summary").is_some_and(|summary| summary.is_array()) {
+    if !summary.is_some_and(|summary| summary.is_array()) {
         set_member(item, "summary", empty_array());
         tally.count(Fix::ReasoningSummary);
     }
     let misnamed = |part: &Value| part.member_is("type", "text");
-    if !item.member("content").and_then(|content| content.elements()).is_some_and(|parts| parts.iter().any(misnamed)) {
+    if !content.and_then(|content| content.elements()).is_some_and(|parts| parts.iter().any(misnamed)) {
         return;
     }
     tally.count(Fix::ReasoningSummary);
