@@ -104,7 +104,9 @@ impl<T> Default for Lists<T> {
 
 impl<T: List> Lists<T> {
     fn find(&mut self, text: &Bytes) -> Option<Arc<T>> {
-        let at = self.lists.iter().position(|list| list.text() == text)?;
+        // A conversation asks for its lists in the order in which it did the last time, so the one
+        // wanted is mostly that which was not asked for the longest.
+        let at = self.lists.iter().rposition(|list| list.text() == text)?;
         if at > 0 {
             let list = self.lists.remove(at)?;
             self.lists.push_front(list);

@@ -120,13 +120,12 @@ impl Array {
         // Elements are moved only if their number changes.
         let mut others: Vec<(usize, Vec<Value>)> = Vec::new();
         for (at, element) in self.elements.iter_mut().enumerate() {
-            if let Edit::Replace(mut values) = edit(&mut element.value) {
-                self.changed = true;
-                match values.pop() {
-                    Some(value) if values.is_empty() => *element = Element::new(value),
-                    last => others.push((at, values.into_iter().chain(last).collect())),
-                }
+            match edit(&mut element.value) {
+                Edit::Keep => continue,
+                Edit::With(value) => *element = Element::new(value),
+                Edit::Replace(values) => others.push((at, values)),
             }
+            self.changed = true;
         }
         if others.is_empty() {
             return;
@@ -179,6 +178,8 @@ impl Array {
 pub enum Edit {
     /// It stays, with what was changed inside it.
     Keep,
+    /// This one stands in its place.
+    With(Value),
     /// These stand in its place: none removes it.
     Replace(Vec<Value>),
 }
@@ -186,7 +187,7 @@ pub enum Edit {
 impl Edit {
     /// One value stands in the element's place.
     pub fn with(value: impl Into<Value>) -> Self {
-        Self::Replace(vec![value.into()])
+        Self::With(value.into())
     }
 
     /// Nothing stands in the element's place.
