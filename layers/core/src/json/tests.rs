@@ -360,7 +360,7 @@ proptest! {
     }
 
     #[test]
-    fn arrays_agree_with_serde(values in prop::collection::vec(any_json(), 0..12), choice in prop::collection::vec(0..4u8, 12)) {
+    fn arrays_agree_with_serde(values in prop::collection::vec(any_json(), 0..12), choice in prop::collection::vec(0..6u8, 12)) {
         let text = serde_json::to_string(&values).unwrap();
         let mut value = Value::from_text(text);
         let mut expected = Vec::new();
@@ -372,6 +372,8 @@ proptest! {
             match choice[at - 1] {
                 0 => Edit::remove(),
                 1 => { expected.extend([json!(1), json!("x")]); Edit::Replace(vec![Value::from(json!(1)), "x".into()]) }
+                2 => { expected.push(json!(2)); Edit::with(Value::from(json!(2))) }
+                3 => { expected.push(json!(3)); Edit::Replace(vec![Value::from(json!(3))]) }
                 _ => { expected.push(original); Edit::Keep }
             }
         });
