@@ -394,7 +394,7 @@ impl Object {
 
     /// The text, which is so much.
     pub(crate) fn written(&self, measure: Measure) -> Bytes {
-        to_text(measure.length, |text| self.write(text))
+        if self.is_changed() { to_text(measure.length, |text| self.write(text)) } else { self.source.clone() }
     }
 
     /// The same, in pieces.

@@ -97,8 +97,13 @@ pub(crate) struct ElementRange {
 
 #[inline]
 pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
-    if text.get(at).is_some_and(|byte| *byte > b' ') {
+    let is_space = |at| text.get(at).is_none_or(|byte| *byte <= b' ');
+    if !is_space(at) {
         return at;
+    }
+    // One blank is what most who write any write.
+    if !is_space(at + 1) && text[at] == b' ' {
+        return at + 1;
     }
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;

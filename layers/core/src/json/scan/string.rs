@@ -14,9 +14,6 @@ const WORDS: usize = 4;
 /// How many bytes of a long string are looked at together.
 const BLOCK: usize = 32;
 
-/// How many blocks are looked at before a search is set up.
-const BLOCKS: usize = 4;
-
 /// The end of the string whose opening quote is at `at`, if it is short, without escapes, and
 /// ASCII: what nearly all keys are. Else a place up to which it is that.
 #[inline(always)]
@@ -34,6 +31,7 @@ pub(super) fn short_string(text: &[u8], at: usize) -> Result<usize, usize> {
 }
 
 /// The end of the string whose opening quote is at `at`.
+#[inline(always)]
 pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
@@ -48,24 +46,13 @@ pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
 /// The place of the first quote or backslash from `at` on.
 #[inline(always)]
 fn quote_or_escape(text: &[u8], mut at: usize) -> Option<usize> {
-    for _ in 0..WORDS {
+    // What is not found in these is looked for on vectors, which takes a moment to begin.
+    for _ in 0..2 {
         let Some(word) = word_at(text, at) else { break };
         if let Some(offset) = first(quotes(word)) {
             return Some(at + offset);
         }
         at += 8;
-    }
-    let rest = text.get(at..)?;
-    let (blocks, _) = rest.as_chunks::<BLOCK>();
-    let plain = blocks.iter().take(BLOCKS).take_while(|block| !holds(block, is_quote)).count();
-    at += plain * BLOCK;
-    if plain < BLOCKS {
-        while let Some(word) = word_at(text, at) {
-            if let Some(offset) = first(quotes(word)) {
-                return Some(at + offset);
-            }
-            at += 8;
-        }
     }
     memchr2(b'"', b'\\', text.get(at..)?).map(|offset| at + offset)
 }
