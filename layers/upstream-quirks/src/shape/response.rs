@@ -236,3 +236,35 @@ fn complete_tools(response: &mut Object, tally: &mut Tally) {
     });
     response.set("tools", Array::from_iter(completed));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_known_short_and_the_last_of_its_name() {
+        let request = format!(
+            r#"{{"model":"a","input":"x","store":true,"model" : "b","user":null,"metadata":{{"k":"{}"}},"text":{{"format":1}}}}"#,
+            "v".repeat(KEEP)
+        );
+        let echo = Echo::of_request(&Object::parse(request.into()).unwrap());
+        assert_eq!(echo.object().text(), r#"{"model":"b","text":{"format":1}}"#);
+        let response = r#"{"id":"r","output":[],"usage":{},"tools":[],"user":null,"store":true}"#;
+        let echo = Echo::of_response(&Object::parse(response.into()).unwrap());
+        assert_eq!(echo.object().text(), r#"{"id":"r","user":null,"store":true}"#);
+    }
+
+    #[test]
+    fn members_are_filled_from_the_request_then_by_default() {
+        let echo = Echo::of_request(&Object::parse(r#"{"model":"m","top_p":0.5,"text":{"a":1}}"#.into()).unwrap());
+        let mut response = Object::parse(r#"{"model":"other","text":null,"error":null,"user":1}"#.into()).unwrap();
+        assert!(fill(&mut response, &echo));
+        let member = |name: &str| response.get(name).unwrap().text();
+        assert_eq!(member("model"), r#""other""#, "what is there stays");
+        assert_eq!(member("text"), r#"{"a":1}"#, "where null is not allowed it is replaced");
+        assert_eq!(member("error"), "null", "where it is allowed it stays");
+        assert_eq!(member("top_p"), "0.5");
+        assert_eq!(member("temperature"), "1.0");
+        assert!(!fill(&mut response, &echo), "nothing is missing any more");
+    }
+}
