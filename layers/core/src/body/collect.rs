@@ -61,13 +61,12 @@ impl Collect {
     }
 
     fn take(&mut self, data: Bytes) {
-        let expected = usize::try_from(self.body.size_hint().lower()).unwrap_or(0);
-        // Where more is to come it is better to copy now than when all of it is waited for.
-        if self.seen == data.len() && expected == 0 {
+        if self.seen == data.len() {
             self.first = data;
             return;
         }
         if self.rest.is_empty() {
+            let expected = usize::try_from(self.body.size_hint().lower()).unwrap_or(0);
             self.rest.reserve((self.seen + expected).min(self.limit));
             self.rest.extend_from_slice(&std::mem::take(&mut self.first));
         }
