@@ -4,10 +4,9 @@ use bytes::Bytes;
 
 use super::{
     Object, Value,
-    object::Pieces,
     scan::{self, Follows},
     value::to_text,
-    write::{Measure, Sink},
+    write::{Measure, Pieces, Sink},
 };
 
 /// A JSON array, opened one level deep. Elements that nobody touches are written as they came.

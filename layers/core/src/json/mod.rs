@@ -15,9 +15,11 @@
 
 mod array;
 mod change;
+mod key;
 mod names;
 mod object;
 mod opening;
+mod rows;
 pub(crate) mod scan;
 mod value;
 mod write;
@@ -32,8 +34,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 pub use self::{
     array::{Array, Edit},
     object::Object,
+    rows::Row,
     scan::string::escape,
-    value::{Row, Value},
+    value::Value,
 };
 pub(crate) use self::{opening::Opening, write::Measure};
 

@@ -8,10 +8,11 @@ use bytes::Bytes;
 
 use super::{
     Array, SyntaxError, Value,
+    key::{Key, ShortKey},
     names::{Found, Names, Tag},
     scan::{self, Follows},
     value::to_text,
-    write::{Measure, Rope, Sink},
+    write::{Measure, Pieces, Rope, Sink},
 };
 
 /// A JSON object, opened one level deep.
@@ -35,52 +36,6 @@ struct Member {
     value: Value,
     /// Where the whole member stands in `source`, from separator to separator.
     place: Option<Range<usize>>,
-}
-
-/// The text of a key, with its quotes. Of those that came only the place is known: a reference
-/// for each would cost more than all that is done with most of them.
-#[derive(Debug, Clone)]
-enum Key {
-    Came(Range<usize>),
-    Short(ShortKey),
-    Ours(Bytes),
-}
-
-/// The text of a key of ours that needs no memory of its own, as nearly all do.
-#[derive(Debug, Clone)]
-struct ShortKey {
-    length: u8,
-    text: [u8; Self::LONGEST],
-}
-
-impl ShortKey {
-    const LONGEST: usize = 38;
-
-    /// `None` if the name is too long, or not as plain as a name should be.
-    fn of(name: &str) -> Option<Self> {
-        let end = name.len() + 1;
-        if end >= Self::LONGEST || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return None;
-        }
-        let mut text = [b'"'; Self::LONGEST];
-        text[1..end].copy_from_slice(name.as_bytes());
-        Some(Self { length: u8::try_from(end + 1).ok()?, text })
-    }
-
-    fn text(&self) -> &[u8] {
-        &self.text[..usize::from(self.length)]
-    }
-}
-
-impl Key {
-    #[inline]
-    fn text<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::Came(place) => source.get(place.clone()).unwrap_or_default(),
-            Self::Short(key) => key.text(),
-            Self::Ours(text) => text,
-        }
-    }
 }
 
 impl Member {
@@ -427,43 +382,5 @@ impl Object {
         }
         pieces.flush(sink);
         sink.byte(b'}');
-    }
-}
-
-/// Writes the parts of an object or an array, neighbours that are kept as one slice.
-pub(super) struct Pieces<'a> {
-    source: &'a Bytes,
-    run: Option<Range<usize>>,
-    first: bool,
-}
-
-impl<'a> Pieces<'a> {
-    pub(super) fn new(source: &'a Bytes) -> Self {
-        Self { source, run: None, first: true }
-    }
-
-    pub(super) fn kept(&mut self, place: Range<usize>, sink: &mut impl Sink) {
-        match &mut self.run {
-            // What lies between two neighbours is their comma.
-            Some(run) if run.end + 1 == place.start => run.end = place.end,
-            _ => {
-                self.separate(sink);
-                self.run = Some(place);
-            }
-        }
-    }
-
-    /// Ends the run and puts the comma before what comes next.
-    pub(super) fn separate(&mut self, sink: &mut impl Sink) {
-        self.flush(sink);
-        if !std::mem::take(&mut self.first) {
-            sink.byte(b',');
-        }
-    }
-
-    pub(super) fn flush(&mut self, sink: &mut impl Sink) {
-        if let Some(run) = self.run.take() {
-            sink.part(self.source, run);
-        }
     }
 }

@@ -546,3 +546,17 @@ proptest! {
         prop_assert!(Value::from_text("[1]").with_members(&[("a", None)]).is_none());
     }
 }
+
+#[test]
+fn a_clone_shares_the_text_of_what_was_opened_and_has_what_was_changed() {
+    let mut value = Value::from_text(r#"{"a":{"b":[1,2]}}"#);
+    let text = value.text();
+    value.as_object_mut().and_then(|object| object.object_mut("a")).and_then(|a| a.array_mut("b")).expect("an array");
+    assert_eq!(value.clone().text().as_ptr(), text.as_ptr());
+    let change = |value: &mut Value, name: &str| value.as_object_mut().expect("an object").set(name, Value::null());
+    change(&mut value, "c");
+    let mut copy = value.clone();
+    change(&mut copy, "d");
+    assert_eq!(copy.text(), r#"{"a":{"b":[1,2]},"c":null,"d":null}"#);
+    assert_eq!(value.text(), r#"{"a":{"b":[1,2]},"c":null}"#);
+}

@@ -106,3 +106,41 @@ impl Sink for BytesMut {
         self.extend_from_slice(&source[part]);
     }
 }
+
+/// Writes the parts of an object or an array, neighbours that are kept as one slice.
+pub(super) struct Pieces<'a> {
+    source: &'a Bytes,
+    run: Option<Range<usize>>,
+    first: bool,
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(source: &'a Bytes) -> Self {
+        Self { source, run: None, first: true }
+    }
+
+    pub(super) fn kept(&mut self, place: Range<usize>, sink: &mut impl Sink) {
+        match &mut self.run {
+            // What lies between two neighbours is their comma.
+            Some(run) if run.end + 1 == place.start => run.end = place.end,
+            _ => {
+                self.separate(sink);
+                self.run = Some(place);
+            }
+        }
+    }
+
+    /// Ends the run and puts the comma before what comes next.
+    pub(super) fn separate(&mut self, sink: &mut impl Sink) {
+        self.flush(sink);
+        if !std::mem::take(&mut self.first) {
+            sink.byte(b',');
+        }
+    }
+
+    pub(super) fn flush(&mut self, sink: &mut impl Sink) {
+        if let Some(run) = self.run.take() {
+            sink.part(self.source, run);
+        }
+    }
+}
