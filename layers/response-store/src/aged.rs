@@ -1,6 +1,6 @@
 //! Conversations in the order of their last use, bounded by bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use crate::Conversation;
 
@@ -44,15 +44,22 @@ impl<V> Aged<V> {
         self.order.insert(self.clock, conversation);
     }
 
-    /// The value of the conversation, made if there is none.
-    pub(crate) fn entry(&mut self, conversation: Conversation, make: impl FnOnce() -> V) -> &mut V {
-        let Self { slots, order, clock, .. } = self;
-        let slot = slots.entry(conversation).or_insert_with(|| {
-            *clock += 1;
-            order.insert(*clock, conversation);
-            Slot { value: make(), stamp: *clock, bytes: 0 }
-        });
-        &mut slot.value
+    /// The value of the conversation, made if there is none. The conversation grows by so many
+    /// bytes, and is the one that was used last.
+    pub(crate) fn grow(&mut self, conversation: Conversation, bytes: usize, make: impl FnOnce() -> V) -> &mut V {
+        let Self { slots, order, clock, bytes: all, .. } = self;
+        *clock += 1;
+        *all += bytes;
+        order.insert(*clock, conversation);
+        match slots.entry(conversation) {
+            Entry::Occupied(slot) => {
+                let slot = slot.into_mut();
+                order.remove(&std::mem::replace(&mut slot.stamp, *clock));
+                slot.bytes += bytes;
+                &mut slot.value
+            }
+            Entry::Vacant(free) => &mut free.insert(Slot { value: make(), stamp: *clock, bytes }).value,
+        }
     }
 
     pub(crate) fn remove(&mut self, conversation: Conversation) -> Option<V> {
@@ -60,14 +67,6 @@ impl<V> Aged<V> {
         self.order.remove(&slot.stamp);
         self.bytes -= slot.bytes;
         Some(slot.value)
-    }
-
-    /// Notes that the conversation has grown.
-    pub(crate) fn grow(&mut self, conversation: Conversation, bytes: usize) {
-        if let Some(slot) = self.slots.get_mut(&conversation) {
-            slot.bytes += bytes;
-            self.bytes += bytes;
-        }
     }
 
     /// Notes that the conversation has become smaller.

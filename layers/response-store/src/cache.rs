@@ -177,14 +177,15 @@ impl Inner {
         }
         let shared = kept.shared.map(|shared| shared.iter().map(|shared| self.texts.keep(shared)).collect::<Vec<_>>());
         let bytes = kept.body.len() + OVERHEAD;
-        let branches =
-            self.conversations.entry(conversation, || Branches { owner: kept.owner.clone(), turns: Vec::new() });
         if let Some(at) = known {
+            let Some(branches) = self.conversations.get_mut(conversation) else { return };
             let replaced = std::mem::replace(&mut branches.turns[at].shared, shared);
             branches.turns[at].confirmed = Instant::now();
             self.release(replaced.as_deref());
             return;
         }
+        let make = || Branches { owner: kept.owner.clone(), turns: Vec::new() };
+        let branches = self.conversations.grow(conversation, bytes, make);
         branches.turns.push(Cached {
             own: kept.id.own(),
             previous,
@@ -193,8 +194,6 @@ impl Inner {
             shared,
             confirmed: Instant::now(),
         });
-        self.conversations.grow(conversation, bytes);
-        self.conversations.touch(conversation);
         while let Some(branches) = self.conversations.pop_over(self.texts.bytes()) {
             self.forget(branches);
         }

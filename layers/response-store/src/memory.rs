@@ -144,7 +144,7 @@ impl Inner {
             self.items.entry(*item).or_default().push(record.id);
         }
         let bytes = node.bytes();
-        let tree = self.conversations.entry(conversation, || Tree {
+        let tree = self.conversations.grow(conversation, bytes, || Tree {
             owner: record.owner.clone(),
             last: Instant::now(),
             nodes: Vec::new(),
@@ -153,8 +153,6 @@ impl Inner {
         tree.last = Instant::now();
         tree.places.insert(record.id.own(), tree.nodes.len());
         tree.nodes.push(node);
-        self.conversations.grow(conversation, bytes);
-        self.conversations.touch(conversation);
         while let Some(tree) = self.conversations.pop_over(self.texts.bytes()) {
             metrics::counter!("tower_responses_store_evicted_conversations_total").increment(1);
             self.forget(tree);

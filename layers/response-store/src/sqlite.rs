@@ -20,7 +20,7 @@ use std::{
 use self::{
     readers::Readers,
     upkeep::Upkeep,
-    writer::{Known, Writer},
+    writer::{Known, Session, Writer},
 };
 use crate::{
     History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,
@@ -129,12 +129,12 @@ impl SqliteStore {
 impl ResponseStore for SqliteStore {
     fn put(&self, record: Arc<Record>) -> StoreFuture<()> {
         let size = record.body.len() + record.shared.iter().map(|shared| shared.text().len()).sum::<usize>();
-        self.shared.writer.run(size, move |connection, known| write::put(connection, known, &record))
+        self.shared.writer.run(size, move |session, known| write::put(session, known, &record))
     }
 
     fn prepare(&self, id: ResponseId, place: usize, part: &[u8]) {
         let (size, part) = (part.len(), part.to_vec());
-        let work = move |connection: &_, known: &mut Known| known.parts.write(connection, id, place, &part);
+        let work = move |session: &mut Session<'_>, known: &mut Known| known.parts.write(session, id, place, &part);
         // Whether it was written shows when the record is put.
         drop(self.shared.writer.run(size, work));
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,7 +11,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 use tokio::sync::oneshot;
 
 use super::{parts::KnownParts, texts::KnownTexts};
@@ -37,6 +38,54 @@ pub(super) struct Known {
     pub(super) parts: KnownParts,
 }
 
+/// The connection, with the statements of every turn at hand.
+pub(super) struct Session<'c> {
+    connection: &'c Connection,
+    statements: [Option<CachedStatement<'c>>; Statement::ALL.len()],
+}
+
+/// What nearly every turn executes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Statement {
+    Begin,
+    Commit,
+    InsertConversation,
+    InsertTurn,
+    InsertItem,
+}
+
+impl Statement {
+    const ALL: [&'static str; 5] = [
+        "BEGIN IMMEDIATE",
+        "COMMIT",
+        "INSERT INTO conversation (id, owner, last) VALUES (?1, ?2, ?3)",
+        "INSERT INTO turn (conversation, own, previous, deleted, shared, body, part) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+        "INSERT OR IGNORE INTO item (item, turn) VALUES (?1, ?2)",
+    ];
+}
+
+impl<'c> Session<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Self { connection, statements: [const { None }; Statement::ALL.len()] }
+    }
+
+    pub(super) fn statement(&mut self, statement: Statement) -> Result<&mut CachedStatement<'c>, StoreError> {
+        let prepared = &mut self.statements[statement as usize];
+        match prepared {
+            Some(prepared) => Ok(prepared),
+            None => Ok(prepared.insert(self.connection.prepare_cached(Statement::ALL[statement as usize])?)),
+        }
+    }
+}
+
+impl Deref for Session<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
 struct Queued {
     job: Box<dyn Job>,
     size: usize,
@@ -44,7 +93,7 @@ struct Queued {
 
 /// Work that may have to be done again: in a transaction of its own, if one that it shared failed.
 trait Job: Send {
-    fn run(&mut self, connection: &Connection, known: &mut Known) -> Result<(), StoreError>;
+    fn run(&mut self, session: &mut Session<'_>, known: &mut Known) -> Result<(), StoreError>;
     fn finish(self: Box<Self>, result: Result<(), StoreError>);
 }
 
@@ -57,10 +106,10 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnMut(&Connection, &mut Known) -> Result<T, StoreError> + Send,
+    F: FnMut(&mut Session<'_>, &mut Known) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, connection: &Connection, known: &mut Known) -> Result<(), StoreError> {
-        self.value = Some((self.work)(connection, known)?);
+    fn run(&mut self, session: &mut Session<'_>, known: &mut Known) -> Result<(), StoreError> {
+        self.value = Some((self.work)(session, known)?);
         Ok(())
     }
 
@@ -103,7 +152,7 @@ impl Writer {
     pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &mut Known) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut Session<'_>, &mut Known) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.handle {
             Some(handle) => handle.run(size, work),
@@ -116,7 +165,7 @@ impl Handle {
     pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &mut Known) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut Session<'_>, &mut Known) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, done) = oneshot::channel();
         let size = size + OVERHEAD;
@@ -161,6 +210,7 @@ impl fmt::Debug for Writer {
 
 fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize, restart_log: &AtomicBool) {
     let mut known = Known::default();
+    let mut session = Session::new(&connection);
     while let Ok(first) = jobs.recv() {
         // What has come while the last commit was made is committed together. To wait for more
         // company would leave the machine without work.
@@ -173,7 +223,7 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
             bytes += next.size;
             group.push(next.job);
         }
-        commit(&connection, &mut known, group);
+        commit(&mut session, &mut known, group);
         queued.fetch_sub(bytes, Ordering::Relaxed);
         if restart_log.swap(false, Ordering::Relaxed)
             && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
@@ -181,16 +231,16 @@ fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicU
             tracing::warn!(%error, "the log could not be written back");
         }
     }
+    drop(session);
     // The last connection to close writes the log back.
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the store was not closed cleanly");
     }
 }
 
-fn commit(connection: &Connection, known: &mut Known, mut group: Vec<Box<dyn Job>>) {
-    let together = transaction(connection, known, |connection, known| {
-        group.iter_mut().try_for_each(|job| job.run(connection, known))
-    });
+fn commit(session: &mut Session<'_>, known: &mut Known, mut group: Vec<Box<dyn Job>>) {
+    let together =
+        transaction(session, known, |session, known| group.iter_mut().try_for_each(|job| job.run(session, known)));
     match together {
         Ok(()) => group.into_iter().for_each(|job| job.finish(Ok(()))),
         Err(error) if group.len() == 1 => {
@@ -201,7 +251,7 @@ fn commit(connection: &Connection, known: &mut Known, mut group: Vec<Box<dyn Job
         // One of them is to blame, and the others are not to pay for it.
         Err(_) => {
             for mut job in group {
-                let result = transaction(connection, known, |connection, known| job.run(connection, known));
+                let result = transaction(session, known, |session, known| job.run(session, known));
                 job.finish(result);
             }
         }
@@ -209,21 +259,24 @@ fn commit(connection: &Connection, known: &mut Known, mut group: Vec<Box<dyn Job
 }
 
 fn transaction(
-    connection: &Connection,
+    session: &mut Session<'_>,
     known: &mut Known,
-    work: impl FnOnce(&Connection, &mut Known) -> Result<(), StoreError>,
+    work: impl FnOnce(&mut Session<'_>, &mut Known) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
-    let result = execute("BEGIN IMMEDIATE")
-        .map_err(StoreError::from)
-        .and_then(|()| work(connection, known))
-        .and_then(|()| Ok(execute("COMMIT")?));
+    let result = execute(session, Statement::Begin)
+        .and_then(|()| work(session, known))
+        .and_then(|()| execute(session, Statement::Commit));
     if result.is_err() {
         // What was written in it is not there now.
         *known = Known::default();
-        if !connection.is_autocommit() {
-            let _ = execute("ROLLBACK");
+        if !session.is_autocommit() {
+            let _ = session.execute_batch("ROLLBACK");
         }
     }
     result
+}
+
+fn execute(session: &mut Session<'_>, statement: Statement) -> Result<(), StoreError> {
+    session.statement(statement)?.execute([])?;
+    Ok(())
 }
