@@ -158,7 +158,7 @@ pub async fn keeps_what_was_prepared(store: Store) {
     for abandoned in [false, true] {
         let record = turn(&owner, links.last().copied(), &"a long text ".repeat(20_000));
         let (id, body) = (record.id, record.body.clone());
-        store.prepare(id, 5, &body[5..200_000]);
+        store.prepare(id, 5, body.slice(5..200_000));
         store.flush().await.expect("the store can be written");
         assert!(get(&store, &owner, id).await.is_none());
         assert!(!store.exists(&owner, id).await.expect("the store can be read"));
@@ -172,7 +172,7 @@ pub async fn keeps_what_was_prepared(store: Store) {
         assert_eq!(history.links.iter().map(|(id, _)| *id).collect::<Vec<_>>(), links);
     }
     let never = ResponseId::continuing(&first);
-    store.prepare(never, 0, b"never");
+    store.prepare(never, 0, Bytes::from_static(b"never"));
     store.abandon(never);
     store.flush().await.expect("the store can be written");
     assert!(get(&store, &owner, never).await.is_none());

@@ -81,7 +81,7 @@ impl Storing {
 
     /// Tells the store what is written down, unless it knows.
     fn prepare(&mut self, id: ResponseId) {
-        let Some(input) = self.input.as_ref().filter(|_| self.prepared.is_none()) else { return };
+        let Some(input) = self.input.as_mut().filter(|_| self.prepared.is_none()) else { return };
         let (place, part) = input.written();
         self.keeper.store().prepare(id, place, part);
         self.prepared = Some(Prepared { keeper: self.keeper.clone(), id, was_put: false });

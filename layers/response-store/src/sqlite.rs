@@ -17,6 +17,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use self::{
     readers::Readers,
     upkeep::Upkeep,
@@ -132,8 +134,8 @@ impl ResponseStore for SqliteStore {
         self.shared.writer.run(size, move |session, known| write::put(session, known, &record))
     }
 
-    fn prepare(&self, id: ResponseId, place: usize, part: &[u8]) {
-        let (size, part) = (part.len(), part.to_vec());
+    fn prepare(&self, id: ResponseId, place: usize, part: Bytes) {
+        let size = part.len();
         let work = move |session: &mut Session<'_>, known: &mut Known| known.parts.write(session, id, place, &part);
         // Whether it was written shows when the record is put.
         drop(self.shared.writer.run(size, work));

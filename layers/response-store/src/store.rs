@@ -34,7 +34,7 @@ pub trait ResponseStore: Send + Sync + fmt::Debug + 'static {
     /// response, or says that it does not come: [`abandon`](Self::abandon).
     ///
     /// Does nothing unless a store has something to gain.
-    fn prepare(&self, id: ResponseId, place: usize, part: &[u8]) {
+    fn prepare(&self, id: ResponseId, place: usize, part: Bytes) {
         let _ = (id, place, part);
     }
 

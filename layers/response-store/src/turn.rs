@@ -107,7 +107,7 @@ impl TurnInput {
     }
 
     /// What was written down, and at which byte of the body it will stand.
-    pub fn written(&self) -> (usize, &[u8]) {
+    pub fn written(&mut self) -> (usize, Bytes) {
         self.writer.written()
     }
 

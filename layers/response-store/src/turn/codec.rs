@@ -49,6 +49,8 @@ pub(super) struct Writer {
     checksum: crc32fast::Hasher,
     /// So much of the text is in the checksum.
     checked: usize,
+    /// The text, while somebody else may have it too; `text` is empty then.
+    shown: Option<Bytes>,
 }
 
 impl Writer {
@@ -56,10 +58,11 @@ impl Writer {
         let mut text = BytesMut::with_capacity(capacity + HEAD);
         text.put_u32_le(0);
         text.put_u8(VERSION);
-        Self { text, checksum: crc32fast::Hasher::new(), checked: 4 }
+        Self { text, checksum: crc32fast::Hasher::new(), checked: 4, shown: None }
     }
 
     pub(super) fn section(&mut self, section: Section, text: &[u8]) {
+        self.take_back(text.len() + 16);
         self.text.put_u8(section as u8);
         let mut length = text.len();
         while length >= 0x80 {
@@ -70,13 +73,28 @@ impl Writer {
         self.text.put_slice(text);
     }
 
-    /// What was written so far and stays as it is, and where that is.
-    pub(super) fn written(&self) -> (usize, &[u8]) {
-        (HEAD, &self.text[HEAD..])
+    /// What was written so far and stays as it is, and where that is. It is not copied, unless
+    /// somebody still has it when more is written.
+    pub(super) fn written(&mut self) -> (usize, Bytes) {
+        self.check();
+        let shown = self.shown.get_or_insert_with(|| std::mem::take(&mut self.text).freeze());
+        (HEAD, shown.slice(HEAD..))
+    }
+
+    /// Has the text to go on with it, for so many bytes.
+    fn take_back(&mut self, room: usize) {
+        if let Some(shown) = self.shown.take() {
+            self.text = shown.try_into_mut().unwrap_or_else(|shown| {
+                let mut text = BytesMut::with_capacity(shown.len() + room.max(1024));
+                text.put_slice(&shown);
+                text
+            });
+        }
     }
 
     /// Takes what was written so far into the checksum.
     pub(super) fn check(&mut self) {
+        self.take_back(0);
         self.checksum.update(&self.text[self.checked..]);
         self.checked = self.text.len();
     }

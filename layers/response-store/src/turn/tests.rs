@@ -38,6 +38,25 @@ fn no_damage_goes_unseen() {
     assert!(Turn::decode(&[&body[..], b"\0"].concat().into()).is_err());
 }
 
+/// What was shown stays what it was, and is copied only if it is still held when more is written.
+#[test]
+fn what_was_shown_is_the_beginning_of_what_is_written() {
+    for is_held in [false, true] {
+        let mut writer = Writer::with_capacity(4096);
+        writer.section(Section::Input, b"first");
+        let (place, shown) = writer.written();
+        let (address, shown_text) = (shown.as_ptr(), shown.to_vec());
+        let held = Some(shown).filter(|_| is_held);
+        writer.section(Section::Output, b"second");
+        let body = writer.finish();
+        assert_eq!(body[place..place + shown_text.len()], shown_text);
+        assert_eq!(body[place..].as_ptr() == address, !is_held, "in the same memory");
+        assert!(held.is_none_or(|held| held == shown_text));
+        let sections: Vec<_> = Reader::new(&body).unwrap().map(|section| section.unwrap().1).collect();
+        assert_eq!(sections, [&b"first"[..], b"second"]);
+    }
+}
+
 #[test]
 fn an_unknown_version_is_not_guessed_at() {
     let mut newer = body().to_vec();
