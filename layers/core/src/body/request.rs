@@ -105,7 +105,8 @@ impl RequestBody {
             tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
         }
         // Most of a request is in these, and whoever reads requests reads them.
-        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), Opening::new(&["input", "tools"])) }
+        let opening = Box::new(Opening::new(&["input", "tools"]));
+        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), opening) }
     }
 }
 
@@ -209,7 +210,7 @@ pub struct ReadObject {
 }
 
 enum ReadState {
-    Reading(Collect, Opening),
+    Reading(Collect, Box<Opening>),
     Done(Option<Result<Box<Object>, ReadError>>),
 }
 

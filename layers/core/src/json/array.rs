@@ -41,18 +41,13 @@ impl Array {
     /// Opens text that is known to be JSON; `None` if no array can be made out.
     pub fn split(text: Bytes) -> Option<Self> {
         let elements = scan::elements(&text)?;
-        Some(Self::of(text, 0, elements))
+        let element = |range: scan::ElementRange| (Value::from_text(text.slice(range.value)), range.whole);
+        Some(Self::of(text.clone(), elements.into_iter().map(element)))
     }
 
-    /// The array that is `text`, whose elements stand at these places, counted from as many bytes
-    /// before it as `before` says.
-    pub(super) fn of(text: Bytes, before: usize, elements: Vec<scan::ElementRange>) -> Self {
-        let within = |place: Range<usize>| place.start - before..place.end - before;
-        let element = |range: scan::ElementRange| Element {
-            value: Value::from_text(text.slice(within(range.value))),
-            place: Some(within(range.whole)),
-        };
-        let elements = elements.into_iter().map(element).collect();
+    /// The array that is `text`, with its elements and where each stands, from separator to separator.
+    pub(super) fn of(text: Bytes, elements: impl Iterator<Item = (Value, Range<usize>)>) -> Self {
+        let elements = elements.map(|(value, place)| Element { value, place: Some(place) }).collect();
         Self { source: text, elements, changed: false }
     }
 

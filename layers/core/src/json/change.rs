@@ -2,14 +2,21 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::{Value, scan};
+use super::{
+    Value,
+    scan::{self, MemberRange},
+};
 
 /// How many members are changed at once.
 const MOST_CHANGES: usize = 8;
 
-/// The object that is `text` with other members. `None` if it is none, one that has a member of
-/// such a name twice, or if there are too many changes.
-pub(super) fn with_members(text: &[u8], changes: &[(&str, Option<&Value>)]) -> Option<Vec<u8>> {
+/// The object that is `text`, whose members `members` shows, with others. `None` if it has a member
+/// of such a name twice, or if there are too many changes.
+pub(super) fn with_members(
+    text: &[u8],
+    members: impl FnOnce(&mut dyn FnMut(MemberRange) -> ControlFlow<()>) -> Option<usize>,
+    changes: &[(&str, Option<&Value>)],
+) -> Option<Vec<u8>> {
     let mut done = [false; MOST_CHANGES];
     let done = done.get_mut(..changes.len())?;
     let mut values = [const { None }; MOST_CHANGES];
@@ -21,7 +28,7 @@ pub(super) fn with_members(text: &[u8], changes: &[(&str, Option<&Value>)]) -> O
     let mut out = Vec::with_capacity(text.len() + new.sum::<usize>());
     let mut separator = b'{';
     let mut kept: Range<usize> = 0..0;
-    let end = scan::members::<false>(text, |member| {
+    let end = members(&mut |member| {
         let change = changes.iter().position(|(name, _)| member.key.is(text, name));
         if change.is_none() && !kept.is_empty() {
             // Neighbours, with a comma between them: a change ends the run.

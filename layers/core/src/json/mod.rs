@@ -15,6 +15,7 @@
 
 mod array;
 mod change;
+mod indexed;
 mod key;
 mod names;
 mod object;

@@ -1,22 +1,27 @@
 //! Opening an object while its text arrives.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use super::{
     Array, Object, SyntaxError, Value,
-    scan::{self, ElementRange, Follows, Key, MemberRange, check::check_value},
+    indexed::{Index, Indexed},
+    scan::{self, Follows, Key, MemberRange, check::check_value},
 };
 
 /// Checks the text of an object and finds its members while it arrives; of arrays of some
-/// names the elements as well.
+/// names the elements as well, and the members of these.
 ///
 /// What has been checked is not looked at again, but for the member or element that was cut off.
 #[derive(Debug)]
 pub(crate) struct Opening {
     arrays: &'static [&'static str],
-    members: Vec<(MemberRange, Option<Vec<ElementRange>>)>,
+    members: Vec<(MemberRange, Option<Vec<Element>>)>,
+    index: Index,
     stage: Stage,
     /// The separator behind which to go on, or the end of what has ended.
     at: usize,
@@ -37,7 +42,15 @@ enum Stage {
 #[derive(Debug)]
 struct OpenArray {
     key: Key,
-    elements: Vec<ElementRange>,
+    elements: Vec<Element>,
+}
+
+#[derive(Debug)]
+struct Element {
+    value: Range<usize>,
+    whole: Range<usize>,
+    /// Where in the index its members are.
+    members: Range<u32>,
 }
 
 /// With less new text than this it is not worth while to look at it.
@@ -46,7 +59,7 @@ const LEAST: usize = 8 << 10;
 impl Opening {
     /// Opens the arrays of these names too.
     pub(crate) fn new(arrays: &'static [&'static str]) -> Self {
-        Self { arrays, members: Vec::new(), stage: Stage::Start, at: 0, wanted: LEAST }
+        Self { arrays, members: Vec::new(), index: Index::default(), stage: Stage::Start, at: 0, wanted: LEAST }
     }
 
     /// Looks at what has come of the text so far.
@@ -72,10 +85,17 @@ impl Opening {
             return Err(SyntaxError::of(&text));
         }
         let mut object = Object::with_room(&text, self.members.len().max(16));
+        let index = Arc::new(self.index);
         for (member, elements) in self.members {
             let value = text.slice(member.value.clone());
             let value = match elements {
-                Some(elements) => Array::of(value, member.value.start, elements).into(),
+                Some(elements) => {
+                    let start = member.value.start;
+                    let element = |Element { value, whole, members }| {
+                        (Indexed::value(text.slice(value), &index, members), whole.start - start..whole.end - start)
+                    };
+                    Array::of(value, elements.into_iter().map(element)).into()
+                }
                 None => Value::from_text(value),
             };
             object.push_came(member, value);
@@ -106,9 +126,11 @@ impl Opening {
                     }
                 }
                 Stage::Element(array) => {
-                    let (element, follows) = scan::element_after::<true>(text, self.at)?;
-                    self.at = element.whole.end;
-                    array.elements.push(element);
+                    let value = scan::skip_space(text, self.at + 1);
+                    let (value_end, members) = self.index.check(text, value)?;
+                    let (end, follows) = Follows::at(text, value_end, b']')?;
+                    array.elements.push(Element { value: value..value_end, whole: self.at + 1..end, members });
+                    self.at = end;
                     if follows == Follows::Nothing {
                         self.at += 1;
                         self.stage = Stage::Close(array.take());
@@ -123,7 +145,7 @@ impl Opening {
         }
     }
 
-    fn push(&mut self, (member, follows): (MemberRange, Follows), elements: Option<Vec<ElementRange>>) {
+    fn push(&mut self, (member, follows): (MemberRange, Follows), elements: Option<Vec<Element>>) {
         (self.stage, self.at) = match follows {
             Follows::Another => (Stage::Member, member.whole.end),
             Follows::Nothing => (Stage::End, member.whole.end + 1),

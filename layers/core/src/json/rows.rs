@@ -33,7 +33,7 @@ impl Value {
             Repr::Array(array) => {
                 Some(array.iter().map(|value| Row { value: value.clone(), members: value.members(names) }).collect())
             }
-            Repr::Object(_) => None,
+            Repr::Indexed(_) | Repr::Object(_) => None,
         }
     }
 
@@ -41,6 +41,7 @@ impl Value {
     pub fn member_rows<const N: usize>(&self, name: &str, names: [&str; N]) -> Option<Vec<Row<N>>> {
         match &self.0 {
             Repr::Text(text) => rows_at(text, scan::find_start(text, name)?, names),
+            Repr::Indexed(object) => rows_at(&object.text().slice_ref(object.find(name)?), 0, names),
             Repr::Object(object) => object.get(name)?.rows(names),
             Repr::Array(_) => None,
         }

@@ -475,6 +475,64 @@ proptest! {
     }
 }
 
+/// An object with names that are asked for, some of them longer than a tag, and some twice.
+fn any_item() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        Just("type"),
+        Just("call_id"),
+        Just("namespace"),
+        Just("arguments"),
+        Just("arg_ments"),
+        Just("output"),
+        Just("t\\u0079pe")
+    ];
+    let value = prop_oneof![any_json().prop_map(|value| value.to_string()), Just(r#"[{"type":"a"},1]"#.to_owned())];
+    let space = prop_oneof![Just(""), Just(" "), Just("\n\t ")];
+    prop::collection::vec((space, name, value), 0..6).prop_map(|members| {
+        let members: Vec<_> = members
+            .iter()
+            .map(|(space, name, value)| format!("{space}\"{name}\"{space}:{space}{value}{space}"))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+proptest! {
+    /// What is known of an object from checking it is what looking at its text would tell.
+    #[test]
+    fn members_are_where_they_were_seen(item in any_item(), new in any_json()) {
+        let mut body = open(format!("{{\"input\":[1,{item}]}}").as_bytes()).expect("JSON");
+        let seen = body.array_mut("input").and_then(|input| input.iter_mut().nth(1)).expect("the item");
+        let plain = Value::from_text(item.clone());
+        let names = ["type", "call_id", "namespace", "arguments", "output", "absent"];
+        for name in names {
+            prop_assert_eq!(seen.member(name), plain.member(name));
+            prop_assert_eq!(seen.member_begins(name), plain.member_begins(name));
+            prop_assert_eq!(seen.member_str(name), plain.member_str(name));
+            prop_assert_eq!(seen.member_bytes(name), plain.member_bytes(name));
+            let string = plain.member_str(name).unwrap_or_default();
+            prop_assert_eq!(seen.member_is(name, &string), plain.member_is(name, &string));
+            let rows = |value: &Value| {
+                let rows = value.member_rows(name, ["type"])?;
+                Some(rows.into_iter().map(|row| (row.value, row.members)).collect::<Vec<_>>())
+            };
+            prop_assert_eq!(rows(seen), rows(&plain));
+        }
+        prop_assert_eq!(seen.members(names), plain.members(names));
+        prop_assert_eq!((seen.is_object(), seen.is_changed(), seen.text()), (true, false, plain.text()));
+        let new = Value::from(new);
+        for changes in [&[("namespace", None), ("type", Some(&new))][..], &[("arguments", Some(&new))], &[("absent", Some(&new))]] {
+            let (changed, expected) = (seen.with_members(changes), plain.with_members(changes));
+            prop_assert_eq!(changed.map(|value| value.text()), expected.map(|value| value.text()));
+        }
+        let mut opened = plain.clone();
+        for value in [&mut *seen, &mut opened] {
+            value.as_object_mut().expect("an object").set("output", 1.to_string().as_str());
+        }
+        prop_assert_eq!(seen.text(), opened.text());
+    }
+}
+
 #[test]
 fn the_beginning_of_a_member_tells_its_type() {
     let value = Value::from_text(r#"{ "a" : "x\"}" ,"b":[1],"c":{},"d":-1,"e":nul"#);

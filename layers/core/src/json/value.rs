@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Array, Object, SyntaxError, change, scan, write::Sink};
+use super::{Array, Object, SyntaxError, change, indexed::Indexed, scan, write::Sink};
 
 /// A JSON value: text until somebody looks inside.
 ///
@@ -14,6 +14,7 @@ pub struct Value(pub(super) Repr);
 #[derive(Debug)]
 pub(super) enum Repr {
     Text(Bytes),
+    Indexed(Box<Indexed>),
     Object(Box<Object>),
     Array(Box<Array>),
 }
@@ -88,7 +89,7 @@ impl Value {
     fn first_byte(&self) -> u8 {
         match &self.0 {
             Repr::Text(text) => text.first().copied().unwrap_or(b'n'),
-            Repr::Object(_) => b'{',
+            Repr::Indexed(_) | Repr::Object(_) => b'{',
             Repr::Array(_) => b'[',
         }
     }
@@ -140,7 +141,7 @@ impl Value {
 
     /// The object, opened one level deep; `None` for any other value.
     pub fn as_object_mut(&mut self) -> Option<&mut Object> {
-        if let Repr::Text(text) = &self.0 {
+        if let Some(text) = self.as_text() {
             self.0 = Repr::Object(Box::new(Object::split(text.clone())?));
         }
         match &mut self.0 {
@@ -166,6 +167,7 @@ impl Value {
     pub fn member(&self, name: &str) -> Option<Value> {
         match &self.0 {
             Repr::Text(text) => scan::find(text, name).map(|found| Self::from_text(text.slice_ref(found))),
+            Repr::Indexed(object) => object.find(name).map(|found| Self::from_text(object.text().slice_ref(found))),
             Repr::Object(object) => object.get(name).cloned(),
             Repr::Array(_) => None,
         }
@@ -176,6 +178,7 @@ impl Value {
     pub fn member_begins(&self, name: &str) -> Option<u8> {
         match &self.0 {
             Repr::Text(text) => text.get(scan::find_start(text, name)?).copied(),
+            Repr::Indexed(object) => object.find(name)?.first().copied(),
             Repr::Object(object) => object.get(name).map(Self::first_byte),
             Repr::Array(_) => None,
         }
@@ -185,6 +188,7 @@ impl Value {
     pub fn member_str(&self, name: &str) -> Option<Cow<'_, str>> {
         match &self.0 {
             Repr::Text(text) => scan::decode_string(scan::find(text, name)?),
+            Repr::Indexed(object) => scan::decode_string(object.find(name)?),
             Repr::Object(object) => object.get_str(name),
             Repr::Array(_) => None,
         }
@@ -194,10 +198,8 @@ impl Value {
     pub fn member_bytes(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let text = match &self.0 {
             Repr::Text(text) => scan::find_string(text, name)?,
-            Repr::Object(object) => match &object.get(name)?.0 {
-                Repr::Text(text) => text,
-                Repr::Object(_) | Repr::Array(_) => return None,
-            },
+            Repr::Indexed(object) => object.find(name)?,
+            Repr::Object(object) => object.get(name)?.as_text()?,
             Repr::Array(_) => return None,
         };
         let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -212,6 +214,7 @@ impl Value {
     pub fn member_is(&self, name: &str, string: &str) -> bool {
         match &self.0 {
             Repr::Text(text) => scan::find_string(text, name).is_some_and(|text| scan::string_is(text, string)),
+            Repr::Indexed(object) => object.find(name).is_some_and(|text| scan::string_is(text, string)),
             Repr::Object(object) => object.member_is(name, string),
             Repr::Array(_) => false,
         }
@@ -231,6 +234,7 @@ impl Value {
     pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Value>; N] {
         match &self.0 {
             Repr::Text(text) => scan::find_all(text, names).map(|found| Some(Self::from_text(text.slice(found?)))),
+            Repr::Indexed(_) => names.map(|name| self.member(name)),
             Repr::Object(object) => names.map(|name| object.get(name).cloned()),
             Repr::Array(_) => [const { None }; N],
         }
@@ -243,7 +247,7 @@ impl Value {
                 scan::elements(text)?.into_iter().map(|element| Self::from_text(text.slice(element.value))).collect(),
             ),
             Repr::Array(array) => Some(array.iter().cloned().collect()),
-            Repr::Object(_) => None,
+            Repr::Indexed(_) | Repr::Object(_) => None,
         }
     }
 
@@ -260,9 +264,12 @@ impl Value {
     /// ```
     #[must_use]
     pub fn with_members(&self, changes: &[(&str, Option<&Self>)]) -> Option<Self> {
-        if let Repr::Text(text) = &self.0
-            && let Some(text) = change::with_members(text, changes)
-        {
+        let text = match &self.0 {
+            Repr::Text(text) => change::with_members(text, |each| scan::members::<false>(text, each), changes),
+            Repr::Indexed(object) => change::with_members(object.text(), |each| object.members(each), changes),
+            Repr::Object(_) | Repr::Array(_) => None,
+        };
+        if let Some(text) = text {
             return Some(Self::from_text(text));
         }
         let mut changed = self.clone();
@@ -286,6 +293,7 @@ impl Value {
     pub fn text(&self) -> Bytes {
         match &self.0 {
             Repr::Text(text) => text.clone(),
+            Repr::Indexed(object) => object.text().clone(),
             Repr::Object(object) => object.text(),
             Repr::Array(array) => array.text(),
         }
@@ -293,9 +301,16 @@ impl Value {
 
     /// The text of the value, where it stands.
     pub(super) fn spelled(&self) -> Cow<'_, [u8]> {
+        self.as_text().map_or_else(|| Cow::Owned(self.text().into()), |text| Cow::Borrowed(&text[..]))
+    }
+
+    /// The text, if nobody has opened it.
+    #[inline]
+    fn as_text(&self) -> Option<&Bytes> {
         match &self.0 {
-            Repr::Text(text) => Cow::Borrowed(text),
-            Repr::Object(_) | Repr::Array(_) => Cow::Owned(self.text().into()),
+            Repr::Text(text) => Some(text),
+            Repr::Indexed(object) => Some(object.text()),
+            Repr::Object(_) | Repr::Array(_) => None,
         }
     }
 
@@ -306,7 +321,7 @@ impl Value {
 
     pub(super) fn is_changed(&self) -> bool {
         match &self.0 {
-            Repr::Text(_) => false,
+            Repr::Text(_) | Repr::Indexed(_) => false,
             Repr::Object(object) => object.is_changed(),
             Repr::Array(array) => array.is_changed(),
         }
@@ -315,6 +330,7 @@ impl Value {
     pub(super) fn write(&self, sink: &mut impl Sink) {
         match &self.0 {
             Repr::Text(text) => sink.text(text),
+            Repr::Indexed(object) => sink.text(object.text()),
             Repr::Object(object) => object.write(sink),
             Repr::Array(array) => array.write(sink),
         }
