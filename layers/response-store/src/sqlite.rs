@@ -6,6 +6,7 @@ mod read;
 mod readers;
 mod remove;
 mod schema;
+mod session;
 mod texts;
 mod upkeep;
 mod write;
@@ -21,8 +22,9 @@ use bytes::Bytes;
 
 use self::{
     readers::Readers,
+    session::Session,
     upkeep::Upkeep,
-    writer::{Known, Session, Writer},
+    writer::{Known, Writer},
 };
 use crate::{
     History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,

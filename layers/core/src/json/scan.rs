@@ -210,7 +210,7 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
         ControlFlow::Continue(at) => at,
     };
     loop {
-        let (element, follows) = element_after::<false>(text, at)?;
+        let (element, follows) = element_after(text, at)?;
         at = element.whole.end;
         elements.push(element);
         if follows == Follows::Nothing {
@@ -221,9 +221,9 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
 
 /// The element behind the separator at `at`.
 #[inline(always)]
-pub(super) fn element_after<const CHECK: bool>(text: &[u8], at: usize) -> Option<(ElementRange, Follows)> {
+fn element_after(text: &[u8], at: usize) -> Option<(ElementRange, Follows)> {
     let value = skip_space(text, at + 1);
-    let value_end = end_of::<CHECK>(text, value)?;
+    let value_end = skip_value(text, value)?;
     let (end, follows) = Follows::at(text, value_end, b']')?;
     Some((ElementRange { value: value..value_end, whole: at + 1..end }, follows))
 }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use rusqlite::OptionalExtension;
 
 use super::{
+    session::{Session, Statement},
     texts::encode,
-    writer::{Known, Session, Statement},
+    writer::Known,
 };
 use crate::{Record, StoreError, time::now};
 

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,10 +10,14 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{parts::KnownParts, texts::KnownTexts};
+use super::{
+    parts::KnownParts,
+    session::{Session, Statement},
+    texts::KnownTexts,
+};
 use crate::{StoreError, StoreFuture};
 
 /// Ends the thread when dropped, after all that was queued.
@@ -36,54 +39,6 @@ pub(super) struct Handle {
 pub(super) struct Known {
     pub(super) texts: KnownTexts,
     pub(super) parts: KnownParts,
-}
-
-/// The connection, with the statements of every turn at hand.
-pub(super) struct Session<'c> {
-    connection: &'c Connection,
-    statements: [Option<CachedStatement<'c>>; Statement::ALL.len()],
-}
-
-/// What nearly every turn executes.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Statement {
-    Begin,
-    Commit,
-    InsertConversation,
-    InsertTurn,
-    InsertItem,
-}
-
-impl Statement {
-    const ALL: [&'static str; 5] = [
-        "BEGIN IMMEDIATE",
-        "COMMIT",
-        "INSERT INTO conversation (id, owner, last) VALUES (?1, ?2, ?3)",
-        "INSERT INTO turn (conversation, own, previous, deleted, shared, body, part) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
-        "INSERT OR IGNORE INTO item (item, turn) VALUES (?1, ?2)",
-    ];
-}
-
-impl<'c> Session<'c> {
-    fn new(connection: &'c Connection) -> Self {
-        Self { connection, statements: [const { None }; Statement::ALL.len()] }
-    }
-
-    pub(super) fn statement(&mut self, statement: Statement) -> Result<&mut CachedStatement<'c>, StoreError> {
-        let prepared = &mut self.statements[statement as usize];
-        match prepared {
-            Some(prepared) => Ok(prepared),
-            None => Ok(prepared.insert(self.connection.prepare_cached(Statement::ALL[statement as usize])?)),
-        }
-    }
-}
-
-impl Deref for Session<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.connection
-    }
 }
 
 struct Queued {

@@ -9,6 +9,9 @@ use crate::StoreError;
 const VERSION: u8 = 1;
 const HEAD: usize = 5;
 
+/// For what is mostly written behind text that was shown: to grow would copy it once more.
+const ROOM: usize = 8 << 10;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Section {
@@ -62,7 +65,7 @@ impl Writer {
     }
 
     pub(super) fn section(&mut self, section: Section, text: &[u8]) {
-        self.take_back(text.len() + 16);
+        self.take_back();
         self.text.put_u8(section as u8);
         let mut length = text.len();
         while length >= 0x80 {
@@ -76,16 +79,15 @@ impl Writer {
     /// What was written so far and stays as it is, and where that is. It is not copied, unless
     /// somebody still has it when more is written.
     pub(super) fn written(&mut self) -> (usize, Bytes) {
-        self.check();
         let shown = self.shown.get_or_insert_with(|| std::mem::take(&mut self.text).freeze());
         (HEAD, shown.slice(HEAD..))
     }
 
-    /// Has the text to go on with it, for so many bytes.
-    fn take_back(&mut self, room: usize) {
+    /// Has the text to go on with it.
+    fn take_back(&mut self) {
         if let Some(shown) = self.shown.take() {
             self.text = shown.try_into_mut().unwrap_or_else(|shown| {
-                let mut text = BytesMut::with_capacity(shown.len() + room.max(1024));
+                let mut text = BytesMut::with_capacity(shown.len() + ROOM);
                 text.put_slice(&shown);
                 text
             });
@@ -94,7 +96,7 @@ impl Writer {
 
     /// Takes what was written so far into the checksum.
     pub(super) fn check(&mut self) {
-        self.take_back(0);
+        self.take_back();
         self.checksum.update(&self.text[self.checked..]);
         self.checked = self.text.len();
     }
