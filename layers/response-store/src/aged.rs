@@ -105,3 +105,22 @@ impl<V> Aged<V> {
         self.order.values().filter_map(|conversation| Some((*conversation, self.get(*conversation)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_last_goes_last_and_takes_all_of_its_bytes_along() {
+        let [one, two] = [1, 2].map(Conversation::from_i64);
+        let mut aged = Aged::new(10);
+        *aged.grow(one, 4, || 0) += 1;
+        aged.grow(two, 3, || 20);
+        *aged.grow(one, 2, || unreachable!("it is there")) += 1;
+        assert_eq!((aged.len(), aged.bytes(), aged.oldest()), (2, 9, Some(two)));
+        assert_eq!(aged.pop_over(1), None);
+        assert_eq!(aged.pop_over(2), Some(20));
+        assert_eq!((aged.bytes(), aged.remove(one)), (6, Some(2)));
+        assert_eq!((aged.len(), aged.bytes(), aged.oldest()), (0, 0, None));
+    }
+}
