@@ -2,6 +2,7 @@
 
 mod error;
 mod parts;
+mod queue;
 mod read;
 mod readers;
 mod remove;

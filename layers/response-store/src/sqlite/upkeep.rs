@@ -69,6 +69,8 @@ impl Work {
         let mut folder_synced = false;
         let tick = CHECKPOINT_EVERY.min(every);
         while stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // Should a task that was to call the writer never have been polled again.
+            self.writer.call();
             self.report("the log could not be written back", self.checkpoint());
             let since = synced.elapsed();
             if self.synchronous == Synchronous::Normal && since >= SYNC_EVERY {

@@ -4,8 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
 };
@@ -15,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     parts::KnownParts,
+    queue::{Queue, Refused},
     session::{Session, Statement},
     texts::KnownTexts,
 };
@@ -22,15 +22,14 @@ use crate::{StoreError, StoreFuture};
 
 /// Ends the thread when dropped, after all that was queued.
 pub(super) struct Writer {
-    handle: Option<Handle>,
+    handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Queues work for the thread.
 #[derive(Clone)]
 pub(super) struct Handle {
-    queue: mpsc::Sender<Queued>,
-    queued: Arc<AtomicUsize>,
+    queue: Arc<Queue<Box<dyn Job>>>,
     restart_log: Arc<AtomicBool>,
 }
 
@@ -39,11 +38,6 @@ pub(super) struct Handle {
 pub(super) struct Known {
     pub(super) texts: KnownTexts,
     pub(super) parts: KnownParts,
-}
-
-struct Queued {
-    job: Box<dyn Job>,
-    size: usize,
 }
 
 /// Work that may have to be done again: in a transaction of its own, if one that it shared failed.
@@ -88,20 +82,17 @@ const OVERHEAD: usize = 1024;
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (queue, jobs) = mpsc::channel();
-        let handle = Handle { queue, queued: Arc::default(), restart_log: Arc::default() };
-        let (queued, restart_log) = (handle.queued.clone(), handle.restart_log.clone());
+        let handle = Handle { queue: Queue::new(), restart_log: Arc::default() };
+        let serving = Serving(handle.clone());
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || serve(connection, &jobs, &queued, &restart_log))
+            .spawn(move || serving.serve(connection))
             .map_err(|error| StoreError::unavailable("no thread could be started").with_source(error))?;
-        Ok(Self { handle: Some(handle), thread: Some(thread) })
+        Ok(Self { handle, thread: Some(thread) })
     }
 
-    /// # Panics
-    /// Never: the handle is there until the writer is dropped.
     pub(super) fn handle(&self) -> Handle {
-        self.handle.clone().unwrap_or_else(|| unreachable!("taken only on drop"))
+        self.handle.clone()
     }
 
     pub(super) fn run<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
@@ -109,10 +100,7 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Session<'_>, &mut Known) -> Result<T, StoreError> + Send + 'static,
     {
-        match &self.handle {
-            Some(handle) => handle.run(size, work),
-            None => Box::pin(std::future::ready(Err(ended()))),
-        }
+        self.handle.run(size, work)
     }
 }
 
@@ -123,18 +111,24 @@ impl Handle {
         F: FnMut(&mut Session<'_>, &mut Known) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, done) = oneshot::channel();
-        let size = size + OVERHEAD;
-        if self.queued.fetch_add(size, Ordering::Relaxed) > MAX_QUEUED {
-            self.queued.fetch_sub(size, Ordering::Relaxed);
-            return Box::pin(std::future::ready(Err(StoreError::unavailable("too much waits to be written"))));
-        }
-        // If the thread has ended the reply is dropped with the job, which says so.
-        let _ = self.queue.send(Queued { job: Box::new(Task { work, value: None, reply }), size });
-        Box::pin(async move { done.await.unwrap_or_else(|_| Err(ended())) })
+        let job = Box::new(Task { work, value: None, reply });
+        let call = match self.queue.push(job, size + OVERHEAD, MAX_QUEUED) {
+            Ok(call) => call,
+            Err(refused) => return Box::pin(std::future::ready(Err(refused.into()))),
+        };
+        Box::pin(async move {
+            if let Some(call) = call {
+                call.await;
+            }
+            done.await.unwrap_or_else(|_| Err(Refused::Closed.into()))
+        })
     }
-}
 
-impl Handle {
+    /// Has the thread look whether there is work that it was not called for.
+    pub(super) fn call(&self) {
+        self.queue.call();
+    }
+
     /// Has the thread write back what is left of the log after its next commit, when nobody adds
     /// to it: only then it begins anew.
     pub(super) fn restart_log(&self) {
@@ -142,13 +136,18 @@ impl Handle {
     }
 }
 
-fn ended() -> StoreError {
-    StoreError::unavailable("the store is closed")
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        Self::unavailable(match refused {
+            Refused::Full => "too much waits to be written",
+            Refused::Closed => "the store is closed",
+        })
+    }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.handle = None;
+        self.handle.queue.close();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
         {
@@ -163,33 +162,37 @@ impl fmt::Debug for Writer {
     }
 }
 
-fn serve(connection: Connection, jobs: &mpsc::Receiver<Queued>, queued: &AtomicUsize, restart_log: &AtomicBool) {
-    let mut known = Known::default();
-    let mut session = Session::new(&connection);
-    while let Ok(first) = jobs.recv() {
+/// What the thread does. When it ends, however it does, no more work is taken.
+struct Serving(Handle);
+
+impl Serving {
+    fn serve(&self, connection: Connection) {
+        let Handle { queue, restart_log } = &self.0;
+        let mut known = Known::default();
+        let mut session = Session::new(&connection);
+        let mut written = 0;
         // What has come while the last commit was made is committed together. To wait for more
         // company would leave the machine without work.
-        let mut bytes = first.size;
-        let mut group = vec![first.job];
-        while group.len() < MAX_JOBS
-            && bytes < MAX_BYTES
-            && let Ok(next) = jobs.try_recv()
-        {
-            bytes += next.size;
-            group.push(next.job);
+        while let Some((group, bytes)) = queue.take(written, MAX_JOBS, MAX_BYTES) {
+            commit(&mut session, &mut known, group);
+            written = bytes;
+            if restart_log.swap(false, Ordering::Relaxed)
+                && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            {
+                tracing::warn!(%error, "the log could not be written back");
+            }
         }
-        commit(&mut session, &mut known, group);
-        queued.fetch_sub(bytes, Ordering::Relaxed);
-        if restart_log.swap(false, Ordering::Relaxed)
-            && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        {
-            tracing::warn!(%error, "the log could not be written back");
+        drop(session);
+        // The last connection to close writes the log back.
+        if let Err((_, error)) = connection.close() {
+            tracing::warn!(%error, "the store was not closed cleanly");
         }
     }
-    drop(session);
-    // The last connection to close writes the log back.
-    if let Err((_, error)) = connection.close() {
-        tracing::warn!(%error, "the store was not closed cleanly");
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
     }
 }
 
