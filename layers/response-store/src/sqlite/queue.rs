@@ -10,9 +10,10 @@ use std::{
 
 /// Jobs on their way to one thread.
 ///
-/// A thread that sleeps is not called at once: the task that brings a job lets the tasks go first
-/// that are ready to run, which may bring more, and calls when it is polled again. What they bring
-/// is one group then, and costs one commit. Nobody waits for a time to pass.
+/// Where jobs came in groups lately, a thread that sleeps is not called at once: the task that brings
+/// a job lets the tasks go first that are ready to run, which may bring more, and calls when it is
+/// polled again. What they bring is one group then, and costs one commit. Nobody waits for a time
+/// to pass.
 #[derive(Debug)]
 pub(super) struct Queue<J> {
     state: Mutex<State<J>>,
@@ -27,6 +28,8 @@ struct State<J> {
     sleeps: bool,
     /// A task has asked to be polled again, to call.
     will_be_called: bool,
+    /// How many groups of one job there have been since there were more in one.
+    groups_of_one: u32,
     closed: bool,
 }
 
@@ -37,10 +40,19 @@ pub(super) enum Refused {
     Closed,
 }
 
+/// After so many groups of one job it is called at once.
+const ALONE: u32 = 8;
+
 impl<J> Queue<J> {
     pub(super) fn new() -> Arc<Self> {
-        let state =
-            State { jobs: VecDeque::new(), bytes: 0, sleeps: false, will_be_called: false, closed: false };
+        let state = State {
+            jobs: VecDeque::new(),
+            bytes: 0,
+            sleeps: false,
+            will_be_called: false,
+            groups_of_one: 0,
+            closed: false,
+        };
         Arc::new(Self { state: Mutex::new(state), work: Condvar::new() })
     }
 
@@ -60,14 +72,23 @@ impl<J> Queue<J> {
         }
         state.bytes += bytes;
         state.jobs.push_back((job, bytes));
+        if state.groups_of_one >= ALONE {
+            self.wake(&mut state);
+        }
         Ok(state.sleeps.then(|| Call { queue: self.clone(), progress: Progress::New }))
     }
 
     /// Calls the thread, if it sleeps and there is something to do.
     pub(super) fn call(&self) {
         let mut state = self.state();
-        if state.sleeps && !state.jobs.is_empty() {
-            state.call();
+        if !state.jobs.is_empty() {
+            self.wake(&mut state);
+        }
+    }
+
+    fn wake(&self, state: &mut State<J>) {
+        state.will_be_called = false;
+        if std::mem::replace(&mut state.sleeps, false) {
             self.work.notify_one();
         }
     }
@@ -82,8 +103,7 @@ impl<J> Queue<J> {
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.call();
-        self.work.notify_one();
+        self.wake(&mut state);
     }
 
     /// Takes no more jobs, and drops those that wait: nobody will do them.
@@ -104,7 +124,7 @@ impl<J> Queue<J> {
             }
             state.sleeps = true;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.call();
+            state.sleeps = false;
         }
         let mut group = Vec::with_capacity(most.min(state.jobs.len()));
         let mut bytes = 0;
@@ -115,14 +135,8 @@ impl<J> Queue<J> {
             bytes += size;
             group.push(job);
         }
+        state.groups_of_one = if group.len() > 1 { 0 } else { state.groups_of_one.saturating_add(1) };
         Some((group, bytes))
-    }
-}
-
-impl<J> State<J> {
-    fn call(&mut self) {
-        self.sleeps = false;
-        self.will_be_called = false;
     }
 }
 
@@ -163,3 +177,6 @@ impl<J> Drop for Call<J> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
