@@ -184,7 +184,8 @@ impl Inner {
             self.release(replaced.as_deref());
             return;
         }
-        let make = || Branches { owner: kept.owner.clone(), turns: Vec::new() };
+        // Many a conversation has one turn.
+        let make = || Branches { owner: kept.owner.clone(), turns: Vec::with_capacity(1) };
         let branches = self.conversations.grow(conversation, bytes, make);
         branches.turns.push(Cached {
             own: kept.id.own(),

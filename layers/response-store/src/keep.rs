@@ -163,7 +163,7 @@ impl Keep {
         if output.is_empty() {
             output = self.collected.take()?;
         }
-        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + 512;
+        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + 256;
         let input = storing.take_input(room);
         let record = NewTurn {
             id: self.id,

@@ -100,6 +100,35 @@ async fn what_another_process_deletes_is_gone_here_once_trust_ends() {
     assert_eq!(next(&here, &last).await.0, 400);
 }
 
+/// The pages in the log, and how many of them are written back.
+fn log_of(file: &Path) -> (i64, i64) {
+    let pages = |row: &rusqlite::Row<'_>| Ok((row.get(1)?, row.get(2)?));
+    Connection::open(file).unwrap().query_row("PRAGMA wal_checkpoint(NOOP)", (), pages).unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_is_quiet_is_written_back_and_begins_anew() {
+    let file = directory().join("store.db");
+    let gateway = Gateway::with_layer(&layer(open_at(&file).await, 0));
+    for _ in 0..20 {
+        gateway.create(json!({"input": "x".repeat(1 << 20)})).await;
+    }
+    assert!(log_of(&file).0 > 5000, "20 MiB");
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let mut log = log_of(&file);
+    while log.0 != log.1 {
+        assert!(std::time::Instant::now() < deadline, "{log:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        log = log_of(&file);
+    }
+    while log.0 > 1000 {
+        assert!(std::time::Instant::now() < deadline, "{log:?}");
+        gateway.create(json!({"input": "next"})).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        log = log_of(&file);
+    }
+}
+
 #[tokio::test]
 async fn damage_is_said_and_never_shortens_a_history() {
     for (damage, status) in [

@@ -59,6 +59,9 @@ impl KnownParts {
         connection: &Connection,
         record: &Record,
     ) -> Result<Option<(Vec<u8>, i64)>, StoreError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
         let Some(Known { key, place }) = self.0.remove(&record.id) else { return Ok(None) };
         let (Some(before), Some(after)) = (record.body.get(..place.start), record.body.get(place.end..)) else {
             return Ok(None);

@@ -22,6 +22,7 @@ pub(super) struct Upkeep {
 
 struct Work {
     connection: Connection,
+    page_size: u64,
     synchronous: Synchronous,
     log: PathBuf,
     writer: Handle,
@@ -37,7 +38,7 @@ const CHECKPOINT_FROM: u64 = 4 << 20;
 const CHECKPOINT_BUSY_FROM: u64 = 64 << 20;
 
 /// From how many pages in the log on the writer is asked to let it begin anew.
-const RESTART_FROM: i64 = 4096;
+const RESTART_FROM: u64 = 4096;
 
 /// How often the log is synced where commits do not wait for that: how much a power cut can cost.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -51,7 +52,9 @@ impl Upkeep {
         log.push("-wal");
         let (connection, synchronous) = (schema::open_upkeep(path)?, options.synchronous);
         let (ttl, every) = (options.store.ttl, options.upkeep);
-        let work = Work { connection, synchronous, log: log.into(), writer, ttl };
+        let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let page_size = u64::try_from(page_size).unwrap_or_default();
+        let work = Work { connection, page_size, synchronous, log: log.into(), writer, ttl };
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-upkeep".into())
@@ -98,16 +101,21 @@ impl Work {
         let Ok(log) = std::fs::metadata(&self.log) else { return Ok(()) };
         let is_quiet = log.modified().and_then(|written| written.elapsed().map_err(std::io::Error::other));
         let is_quiet = is_quiet.is_ok_and(|age| age >= CHECKPOINT_EVERY);
-        if log.len() < if is_quiet { CHECKPOINT_FROM } else { CHECKPOINT_BUSY_FROM } {
+        let from = if is_quiet { CHECKPOINT_FROM } else { CHECKPOINT_BUSY_FROM };
+        // A file that has been longer does not become shorter: it does not say how long the log is.
+        if log.len() < from || self.log_pages("PRAGMA wal_checkpoint(NOOP)")? * self.page_size < from {
             return Ok(());
         }
         // Passive: it waits for nobody, and nobody waits for it.
-        let pages = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
-        let pages = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages)?;
-        if pages > RESTART_FROM {
+        if self.log_pages("PRAGMA wal_checkpoint(PASSIVE)")? > RESTART_FROM {
             self.writer.restart_log();
         }
         Ok(())
+    }
+
+    fn log_pages(&self, checkpoint: &str) -> Result<u64, StoreError> {
+        let pages = self.connection.query_row(checkpoint, [], |row| row.get::<_, i64>(1))?;
+        Ok(u64::try_from(pages).unwrap_or_default())
     }
 
     /// Syncs the log if it was written since it was synced last. Nobody waits for it, and SQLite
