@@ -73,6 +73,9 @@ impl Drop for Prepared {
 /// and the store hears of it.
 const LARGE: usize = 32 << 10;
 
+/// What is written down behind the items is seldom longer: to grow would copy the rest once more.
+const ROOM_AFTER_ITEMS: usize = 256;
+
 impl Storing {
     /// What the request adds, with room for so many bytes after it.
     fn take_input(&mut self, room: usize) -> TurnInput {
@@ -163,7 +166,7 @@ impl Keep {
         if output.is_empty() {
             output = self.collected.take()?;
         }
-        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + 256;
+        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + ROOM_AFTER_ITEMS;
         let input = storing.take_input(room);
         let record = NewTurn {
             id: self.id,

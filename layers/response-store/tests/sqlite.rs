@@ -15,7 +15,9 @@ use std::{
 use common::Gateway;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use tower_responses_response_store::{ResponseStore, ResponseStoreLayer, StoreErrorKind, open};
+use tower_responses_response_store::{
+    Owner, Record, ResponseId, ResponseStore, ResponseStoreLayer, StoreErrorKind, open,
+};
 
 /// An empty directory with the name of the test.
 fn directory() -> PathBuf {
@@ -126,6 +128,38 @@ async fn a_log_that_is_quiet_is_written_back_and_begins_anew() {
         gateway.create(json!({"input": "next"})).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         log = log_of(&file);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_never_quiet_begins_anew_as_well() {
+    let file = directory().join("store.db");
+    let store = open_at(&file).await;
+    let body = bytes::Bytes::from(vec![b'x'; 256 << 10]);
+    let writes = futures_util::future::join_all((0..8).map(|_| async {
+        loop {
+            let record = Record {
+                id: ResponseId::root(),
+                previous: None,
+                owner: Owner::anonymous(),
+                body: body.clone(),
+                shared: Vec::new(),
+                items: Vec::new(),
+            };
+            store.put(Arc::new(record)).await.unwrap();
+        }
+    }));
+    let begins_anew = async {
+        let mut longest = 0;
+        while log_of(&file).0 >= longest {
+            longest = log_of(&file).0;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        _ = writes => unreachable!("they do not end"),
+        () = begins_anew => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => panic!("{:?}", log_of(&file)),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Refused {
     Closed,
 }
 
-/// After so many groups of one job it is called at once.
+/// After so many groups of one job the thread is called at once.
 const ALONE: u32 = 8;
 
 impl<J> Queue<J> {

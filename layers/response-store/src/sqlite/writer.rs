@@ -171,8 +171,7 @@ impl Serving {
         let mut known = Known::default();
         let mut session = Session::new(&connection);
         let mut written = 0;
-        // What has come while the last commit was made is committed together. To wait for more
-        // company would leave the machine without work.
+        // What has come while the last commit was made is committed together.
         while let Some((group, bytes)) = queue.take(written, MAX_JOBS, MAX_BYTES) {
             commit(&mut session, &mut known, group);
             written = bytes;
