@@ -234,7 +234,8 @@ pub(super) fn hide_password(url: &str) -> String {
     }
 }
 
-fn data_directory() -> PathBuf {
+/// Where this program keeps what is its own.
+pub(super) fn data_directory() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || variable("HOME").unwrap_or_default();
     let base = if cfg!(target_os = "macos") {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The longest that a run may take.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// A run of Codex, to be described and started.
 #[derive(Debug)]

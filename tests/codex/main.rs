@@ -23,6 +23,7 @@ mod catalog;
 mod codex;
 mod config;
 mod encoding;
+mod readme;
 mod run;
 mod streams;
 #[path = "../support/mod.rs"]

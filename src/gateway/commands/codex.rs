@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use self::home::Home;
 use super::http::{Server, say};
 use crate::{
-    BoxError, json,
+    BoxError,
+    gateway::config::data_directory,
+    json,
     model_catalog::{Catalog, ModelSettings, Settings, UpstreamModels},
 };
 
@@ -32,11 +34,13 @@ pub(in crate::gateway) struct CodexArgs {
     /// Let Codex use the WebSocket transport.
     #[arg(long)]
     websocket: bool,
-    /// Print to standard output and write nothing: both files, or one of them.
-    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", conflicts_with = "command")]
+    /// Print the configuration to standard output, to be kept in one of your own; the catalog that it
+    /// names is written.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "config", conflicts_with = "command")]
     print: Option<Print>,
-    /// The folder to write to. Default: ./tower-responses-codex; with a command, one that is
-    /// removed afterwards.
+    /// The folder to write to. Default: ./tower-responses-codex; with --print, codex/NAME in the
+    /// platform's data directory, NAME being the provider's; with a command, one that is removed
+    /// afterwards.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What Codex is to do, after `--`.
@@ -53,16 +57,21 @@ With arguments after -- Codex runs with that configuration, and its exit code is
 
   tower-responses codex -- exec \"say hello\"
 
+To keep it, as your only configuration or as a profile beside it:
+
+  tower-responses codex --print > ~/.codex/config.toml
+  tower-responses codex --print > ~/.codex/local.config.toml    # codex --profile local
+
 The program is codex on the PATH, or what CODEX_BIN names.";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Print {
-    /// The configuration, then the catalog.
-    All,
     /// What belongs into config.toml.
     Config,
-    /// What `model_catalog_json` names.
+    /// The catalog, and nothing is written.
     Catalog,
+    /// The configuration, then the catalog.
+    All,
 }
 
 /// Codex treats a provider of this name as OpenAI's own: it compresses requests and compacts with
@@ -87,13 +96,13 @@ pub(in crate::gateway) async fn run(args: CodexArgs) -> Result<ExitCode, BoxErro
         catalog: catalog.catalog_json(),
     };
     if let Some(what) = args.print {
-        say(&printed(&home, what, args.out))?;
+        print(&home, what, args.out)?;
         return Ok(ExitCode::SUCCESS);
     }
     if !args.command.is_empty() {
         return run::run(&home, args.out, &args.command).await;
     }
-    let written = home.write(&args.out.unwrap_or_else(default_folder))?;
+    let written = home.write(&args.out.unwrap_or_else(|| PathBuf::from("tower-responses-codex")))?;
     say(&format!(
         "wrote {} and {} ({} models)\n\nUse it as it is:\n\n  CODEX_HOME={} codex\n\n\
          or put this into your own ~/.codex/config.toml:\n\n{}",
@@ -106,20 +115,21 @@ pub(in crate::gateway) async fn run(args: CodexArgs) -> Result<ExitCode, BoxErro
     Ok(ExitCode::SUCCESS)
 }
 
-fn default_folder() -> PathBuf {
-    PathBuf::from("tower-responses-codex")
-}
-
-fn printed(home: &Home, what: Print, out: Option<PathBuf>) -> String {
-    let folder = out.unwrap_or_else(default_folder);
-    let catalog = std::path::absolute(&folder).unwrap_or(folder).join(home::CATALOG);
-    let config = home.config(&catalog);
-    let text = String::from_utf8_lossy(&home.catalog);
-    match what {
-        Print::Config => config,
-        Print::Catalog => format!("{text}\n"),
-        Print::All => format!("# config.toml\n{config}\n# {}\n{text}\n", catalog.display()),
+/// Prints. A configuration that was printed names a catalog that is there.
+fn print(home: &Home, what: Print, out: Option<PathBuf>) -> Result<(), BoxError> {
+    let catalog = String::from_utf8_lossy(&home.catalog);
+    if matches!(what, Print::Catalog) {
+        return Ok(say(&format!("{catalog}\n"))?);
     }
+    let folder = out.unwrap_or_else(|| data_directory().join("codex").join(&home.provider));
+    let path = home.write_catalog(&folder)?;
+    eprintln!("wrote {}, which the configuration names", path.display());
+    let config = home.config(&path);
+    say(&match what {
+        Print::All => format!("# config.toml\n{config}\n# {}\n{catalog}\n", path.display()),
+        _ => config,
+    })?;
+    Ok(())
 }
 
 /// What the gateway offers, and the model to be used.
