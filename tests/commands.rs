@@ -6,6 +6,8 @@
 mod check;
 #[path = "commands/codex.rs"]
 mod codex;
+#[path = "commands/refusals.rs"]
+mod refusals;
 mod support;
 #[path = "commands/upstreams.rs"]
 mod upstreams;

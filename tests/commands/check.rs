@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Exit code, and the state of each row.
-async fn check(upstream: &str, more: &[&str]) -> (i32, Value, Arc<dyn Fn(&str) -> String>) {
+pub(crate) async fn check(upstream: &str, more: &[&str]) -> (i32, Value, Arc<dyn Fn(&str) -> String>) {
     let (code, out, errors) = run(program().args(["check", "--json", "--upstream", upstream]).args(more)).await;
     let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{errors}"));
     let rows = report["checks"].clone();

@@ -110,7 +110,7 @@ async fn what_cannot_be_done_is_said() {
     let (gateway, home) = (start(Lacks::Nothing).await, folder("errors"));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let rows: [(String, &[&str], &str); 5] = [
-        (format!("http://{free}"), &[], "could not be reached"),
+        (format!("http://{free}"), &[], "no gateway answers"),
         (start(Lacks::ModelList).await, &[], "does not list its models"),
         (gateway.clone(), &["--provider", "OpenAI"], "OpenAI"),
         (gateway.clone(), &["--print", "--", "exec"], "cannot be used with"),

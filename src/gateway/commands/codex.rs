@@ -135,8 +135,14 @@ fn print(home: &Home, what: Print, out: Option<PathBuf>) -> Result<(), BoxError>
 /// What the gateway offers, and the model to be used.
 async fn catalog(server: &Server, wanted: Option<&str>) -> Result<(Catalog, String), BoxError> {
     let answer = server.get("/v1/models").await?;
+    if answer.unanswered.is_some() {
+        let (url, why) = (server.url(), answer.reason());
+        return Err(
+            format!("no gateway answers at {url} ({why}): start one with serve, or name it with --gateway").into()
+        );
+    }
     if !answer.status.is_success() {
-        return Err(format!("{} does not list its models: {}", server.url(), answer.reason()).into());
+        return Err(format!("the gateway at {} does not list its models: {}", server.url(), answer.reason()).into());
     }
     let list = UpstreamModels::parse(answer.body.clone())
         .map_err(|error| format!("what {} lists cannot be read: {error}", server.url()))?;
