@@ -8,6 +8,8 @@ mod check;
 mod codex;
 #[path = "commands/refusals.rs"]
 mod refusals;
+#[path = "commands/serve.rs"]
+mod serve;
 mod support;
 #[path = "commands/upstreams.rs"]
 mod upstreams;

@@ -1,3 +1,6 @@
+mod check;
+pub(super) mod suggestion;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -153,9 +156,13 @@ impl Settings {
     /// # Errors
     /// Where it cannot be read, is no TOML, or has a key that is not known: the line is named.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
-        toml::from_str(&text).map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("the configuration {} cannot be read: {error}", path.display())))?;
+        toml::from_str(&text).map_err(|error| {
+            let meant = suggestion::in_error(error.message());
+            let meant = meant.map_or_else(String::new, |name| format!("\ndid you mean `{name}`?"));
+            ConfigError(format!("{}: {}{meant}", path.display(), error.to_string().trim_end()))
+        })
     }
 
     /// The file that the flags name, with what the flags and the environment say over it.
@@ -197,6 +204,7 @@ impl Settings {
             settings.api_keys =
                 args.api_key_env.iter().map(|env| ApiKeySettings { env: env.clone(), owner: None }).collect();
         }
+        settings.check()?;
         Ok(settings)
     }
 
@@ -220,7 +228,7 @@ impl Settings {
                         folder.display()
                     ))
                 })?;
-                Ok(format!("sqlite:{}", folder.join("responses.db").display()))
+                Ok(default_store())
             }
         }
     }
@@ -232,6 +240,11 @@ pub(super) fn hide_password(url: &str) -> String {
         (Some(scheme), Some(at)) if scheme + 3 < at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
         _ => url.to_owned(),
     }
+}
+
+/// SQLite in the platform's data directory.
+pub(super) fn default_store() -> String {
+    format!("sqlite:{}", data_directory().join("responses.db").display())
 }
 
 /// Where this program keeps what is its own.

@@ -16,8 +16,14 @@ use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
+    ConfigError, Settings,
+    access::AccessLayer,
+    admin::AdminLayer,
+    config::{UpstreamSettings, suggestion::nearest},
+    exchange_log::ExchangeLogLayer,
+    in_flight::InFlightLayer,
+    model_lists::Further,
+    routes::Routes,
 };
 use crate::{
     ResponsesStack,
@@ -268,7 +274,12 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
     let profile = settings.upstream.profile.as_deref().map_or(Ok(Profile::Vllm), str::parse);
     let profile = profile.map_err(|error: UnknownProfile| ConfigError::new(error.to_string()))?;
     let heartbeat = seconds(settings.heartbeat, Some(Duration::from_secs(15))).unwrap_or_default();
-    let fix = |name: &String| name.parse::<Fix>().map_err(|error| ConfigError::new(error.to_string()));
+    let fix = |name: &String| {
+        name.parse::<Fix>().map_err(|error| {
+            let meant = nearest(name, Fix::ALL.iter().map(|fix| fix.name()));
+            ConfigError::new(meant.map_or_else(|| error.to_string(), |meant| format!("{error}: did you mean {meant}?")))
+        })
+    };
     let mut layer = UpstreamQuirksLayer::new(profile).heartbeat(heartbeat).gateway_key(upstream.has_key());
     for name in &settings.upstream.fixes_on {
         layer = layer.with(fix(name)?);

@@ -87,7 +87,13 @@ impl FromStr for UpstreamUrl {
         if authority.as_str().contains('@') {
             return Err(bad("credentials do not belong into it"));
         }
+        if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
+            return Err(bad("a query does not belong into it"));
+        }
         let path = parts.path_and_query.as_ref().map_or("", |path| path.path()).trim_end_matches('/');
+        if ["/v1/responses", "/v1/chat/completions", "/v1/models"].iter().any(|route| path.ends_with(route)) {
+            return Err(bad("it ends with /v1 or before it"));
+        }
         let (prefix, versioned) = path.strip_suffix("/v1").map_or((path, false), |prefix| (prefix, true));
         Ok(Self { scheme, authority, prefix: prefix.to_owned(), versioned })
     }
@@ -109,9 +115,9 @@ pub struct BadUrl {
 
 impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What stands before an @ may be a password.
-        let shown = self.url.rsplit('@').next().unwrap_or_default();
-        write!(f, "'{shown}' is not the URL of an upstream: {}", self.why)
+        // What stands before an @ may be a password, and what stands behind a ? a key.
+        let shown = self.url.rsplit('@').next().and_then(|url| url.split('?').next()).unwrap_or_default();
+        write!(f, "'{shown}' is not the URL of a server: {}", self.why)
     }
 }
 
@@ -123,7 +129,16 @@ mod tests {
 
     #[test]
     fn what_is_no_upstream_is_refused() {
-        for text in ["", "host:8000", "ftp://host", "/v1", "http://user:secret@host"] {
+        for text in [
+            "",
+            "host:8000",
+            "ftp://host",
+            "/v1",
+            "http://user:secret@host",
+            "http://host/v1?key=secret",
+            "http://host/v1/responses",
+            "http://host/api/v1/chat/completions/",
+        ] {
             let error = text.parse::<UpstreamUrl>().expect_err(text);
             assert!(!error.to_string().contains("secret"));
         }

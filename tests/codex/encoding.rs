@@ -29,9 +29,11 @@ const LIMIT: usize = 16 << 20;
 /// A server before another, which compresses for whoever accepts that.
 struct Compressing {
     url: String,
-    /// Path and `accept-encoding` of each request.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Asked>>,
 }
+
+/// Path and `accept-encoding` of each request.
+type Asked = Vec<(String, Option<String>)>;
 
 impl Compressing {
     async fn before(upstream: &str) -> Self {
@@ -49,7 +51,7 @@ impl Compressing {
         Self { url, asked }
     }
 
-    fn asked(&self) -> Vec<(String, Option<String>)> {
+    fn asked(&self) -> Asked {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 }

@@ -109,8 +109,9 @@ async fn codex_runs_in_a_home_of_its_own_which_goes_with_it() {
 async fn what_cannot_be_done_is_said() {
     let (gateway, home) = (start(Lacks::Nothing).await, folder("errors"));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let rows: [(String, &[&str], &str); 5] = [
+    let rows: [(String, &[&str], &str); 6] = [
         (format!("http://{free}"), &[], "no gateway answers"),
+        (start(Lacks::Key).await, &[], "--api-key-env"),
         (start(Lacks::ModelList).await, &[], "does not list its models"),
         (gateway.clone(), &["--provider", "OpenAI"], "OpenAI"),
         (gateway.clone(), &["--print", "--", "exec"], "cannot be used with"),

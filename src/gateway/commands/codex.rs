@@ -6,6 +6,7 @@ mod run;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
+use http::StatusCode;
 
 use self::home::Home;
 use super::http::{Server, say};
@@ -140,6 +141,10 @@ async fn catalog(server: &Server, wanted: Option<&str>) -> Result<(Catalog, Stri
         return Err(
             format!("no gateway answers at {url} ({why}): start one with serve, or name it with --gateway").into()
         );
+    }
+    if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let hint = "--api-key-env names the variable that holds its key";
+        return Err(format!("the gateway at {} wants a key: {} ({hint})", server.url(), answer.reason()).into());
     }
     if !answer.status.is_success() {
         return Err(format!("the gateway at {} does not list its models: {}", server.url(), answer.reason()).into());

@@ -1,4 +1,4 @@
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use super::http::say;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,7 +9,7 @@ use crate::{
     gateway::{
         ConfigError, Server, Settings, Shutdown, build,
         cli::ServeArgs,
-        config::hide_password,
+        config::{default_store, hide_password},
         service::Gateway,
         telemetry::{install_log, install_metrics},
     },
@@ -20,10 +20,18 @@ use crate::{
 /// For answers in flight to end after SIGTERM. Then what is left is cut.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Where the gateway listens unless it is told otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+
 pub(in crate::gateway) async fn run(args: ServeArgs) -> Result<ExitCode, BoxError> {
     let mut settings = Settings::from_args(&args)?;
     if args.print_config {
-        print!("{}", settings.to_toml());
+        settings.listen.get_or_insert_with(|| LISTEN.to_owned());
+        settings.store.get_or_insert_with(default_store);
+        say(&format!(
+            "# What is left out has its default, as examples/tower-responses.toml shows.\n{}",
+            settings.to_toml()
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let _log = install_log(settings.log_format.as_deref())?;
@@ -78,10 +86,10 @@ impl Running {
         let gateway = Gateway { store: store.clone(), metrics: install_metrics(), websocket: websocket.clone() };
         let websocket = websocket.connections();
         let service = build(settings, gateway)?;
-        let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8080");
+        let listen = settings.listen.as_deref().unwrap_or(LISTEN);
         let (server, shutdown) = Server::bind(listen)
             .await
-            .map_err(|error| ConfigError::new(format!("cannot listen on {listen}: {error}")))?;
+            .map_err(|error| ConfigError::new(format!("cannot listen on {listen}: {}", why(&error))))?;
         let address = server.local_addr()?;
         let served = tokio::spawn(server.run(service));
         Ok(Self { address, store_name: hide_password(&store_url), shutdown, served, store, websocket })
@@ -103,6 +111,17 @@ impl Running {
         {
             tracing::error!(%error, "the store could not be flushed");
         }
+    }
+}
+
+/// Why an address cannot be had, and what to do about it.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "somebody else does (--listen names another address, port 0 takes a free one)".into()
+        }
+        io::ErrorKind::InvalidInput => "it has to be an address with a port, such as 127.0.0.1:8080".into(),
+        _ => error.to_string(),
     }
 }
 
