@@ -78,3 +78,13 @@ async fn what_is_in_effect_is_printed_and_nothing_is_made() {
     assert_eq!(config["store"].as_str(), Some(store.as_str()));
     assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn help_fits_a_terminal() {
+    for command in ["serve", "demo", "codex", "check", "store"] {
+        let (code, help, _) = run(program().args([command, "--help"])).await;
+        assert_eq!(code, 0);
+        let long: Vec<_> = help.lines().filter(|line| line.chars().count() > 100).collect();
+        assert!(long.is_empty(), "{command}: {long:#?}");
+    }
+}

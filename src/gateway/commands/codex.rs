@@ -50,9 +50,9 @@ pub(in crate::gateway) struct CodexArgs {
 }
 
 const ABOUT: &str = "\
-Codex needs a catalog to know what a model can do, and for a provider without a login it reads one only
-from a file. This writes that file, and a configuration that uses it, into a folder of their own. Your
-own configuration of Codex is neither read nor changed.
+Codex needs a catalog to know what a model can do, and for a provider without a login it reads one \
+only from a file. This writes that file, and a configuration that uses it, into a folder of their own. \
+Your own configuration of Codex is neither read nor changed.
 
 With arguments after -- Codex runs with that configuration, and its exit code is given on:
 
