@@ -68,6 +68,7 @@ async fn files_are_written_and_replaced_but_never_those_of_others() {
         let (code, said, _) = run(codex(&gateway, &home).args(["--out", "x y", "--websocket"])).await;
         assert_eq!(code, 0);
         assert!(said.contains(&format!("CODEX_HOME='{}'", home.join("x y").display())), "{said}");
+        assert!(said.contains("(1 model)") && said.contains("--profile local"), "{said}");
     }
     let config: toml::Table = fs::read_to_string(home.join("x y/config.toml")).unwrap().parse().unwrap();
     let catalog = home.join("x y/catalog.json");

@@ -104,12 +104,13 @@ pub(in crate::gateway) async fn run(args: CodexArgs) -> Result<ExitCode, BoxErro
         return run::run(&home, args.out, &args.command).await;
     }
     let written = home.write(&args.out.unwrap_or_else(|| PathBuf::from("tower-responses-codex")))?;
+    let count = catalog.ids().count();
     say(&format!(
-        "wrote {} and {} ({} models)\n\nUse it as it is:\n\n  CODEX_HOME={} codex\n\n\
-         or put this into your own ~/.codex/config.toml:\n\n{}",
+        "wrote {} and {} ({count} {})\n\nUse it as it is:\n\n  CODEX_HOME={} codex\n\n\
+         or save this as ~/.codex/local.config.toml and run codex --profile local:\n\n{}",
         written.config.display(),
         written.catalog.display(),
-        catalog.ids().count(),
+        if count == 1 { "model" } else { "models" },
         home::shell_word(&written.folder),
         home.config(&written.catalog),
     ))?;

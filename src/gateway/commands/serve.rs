@@ -117,9 +117,7 @@ impl Running {
 /// Why an address cannot be had, and what to do about it.
 fn why(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "somebody else does (--listen names another address, port 0 takes a free one)".into()
-        }
+        io::ErrorKind::AddrInUse => "it is in use (--listen names another address, port 0 takes a free one)".into(),
         io::ErrorKind::InvalidInput => "it has to be an address with a port, such as 127.0.0.1:8080".into(),
         _ => error.to_string(),
     }
