@@ -16,14 +16,8 @@ use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings,
-    access::AccessLayer,
-    admin::AdminLayer,
-    config::{UpstreamSettings, suggestion::nearest},
-    exchange_log::ExchangeLogLayer,
-    in_flight::InFlightLayer,
-    model_lists::Further,
-    routes::Routes,
+    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
+    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
 };
 use crate::{
     ResponsesStack,
@@ -276,7 +270,7 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
     let heartbeat = seconds(settings.heartbeat, Some(Duration::from_secs(15))).unwrap_or_default();
     let fix = |name: &String| {
         name.parse::<Fix>().map_err(|error| {
-            let meant = nearest(name, Fix::ALL.iter().map(|fix| fix.name()));
+            let meant = super::config::suggestion::nearest(name, Fix::ALL.iter().map(|fix| fix.name()));
             ConfigError::new(meant.map_or_else(|| error.to_string(), |meant| format!("{error}: did you mean {meant}?")))
         })
     };

@@ -1,7 +1,7 @@
 use std::{error::Error, io, time::Duration};
 
-use http::{Response, StatusCode};
-use tower_responses_core::{ApiError, BoxError, ResponseBody};
+use http::StatusCode;
+use tower_responses_core::{ApiError, BoxError};
 
 use super::roots::refusal;
 
@@ -20,28 +20,9 @@ impl From<hyper_util::client::legacy::Error> for NoAnswer {
     }
 }
 
-/// Stands in the extensions of an error response that no server sent, and says why it did not.
-#[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "read by the program"))]
-pub(crate) enum Unanswered {
-    /// There is no connection.
-    Unreachable(String),
-    /// There was one.
-    Broken(String),
-}
-
 impl NoAnswer {
-    pub(super) fn into_response(self) -> Response<ResponseBody> {
-        let mut response = self.to_error().into_response();
-        response.extensions_mut().insert(match self {
-            Self::Unreachable(error) => Unanswered::Unreachable(chain(&*error)),
-            Self::Broken(error) => Unanswered::Broken(chain(&*error)),
-        });
-        response
-    }
-
     /// What the client hears of it.
-    fn to_error(&self) -> ApiError {
+    pub(super) fn to_error(&self) -> ApiError {
         let (Self::Unreachable(error) | Self::Broken(error)) = self;
         tracing::warn!(error = %chain(&**error), "the upstream gave no answer");
         if matches!(self, Self::Broken(_)) {
@@ -71,4 +52,25 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
 
 fn chain(error: &(dyn Error + 'static)) -> String {
     sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Stands in the extensions of an error response that no server sent, and says why it did not.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "read by the program"))]
+pub(crate) enum Unanswered {
+    /// There is no connection.
+    Unreachable(String),
+    /// There was one.
+    Broken(String),
+}
+
+impl Unanswered {
+    /// Puts it beside the error that stands for it.
+    pub(super) fn mark<B>(why: &NoAnswer, mut response: http::Response<B>) -> http::Response<B> {
+        response.extensions_mut().insert(match why {
+            NoAnswer::Unreachable(error) => Self::Unreachable(chain(&**error)),
+            NoAnswer::Broken(error) => Self::Broken(chain(&**error)),
+        });
+        response
+    }
 }

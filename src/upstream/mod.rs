@@ -27,10 +27,11 @@ mod service;
 mod target;
 mod timed_body;
 
-#[cfg(feature = "gateway")]
-pub(crate) use self::failure::Unanswered;
 pub use self::{
     roots::{BadRoots, TrustedRoots},
     service::{Upstream, UpstreamConfig, UpstreamFuture},
     target::{BadUrl, UpstreamUrl},
 };
+
+#[cfg(feature = "gateway")]
+pub(crate) use self::failure::Unanswered;

@@ -242,7 +242,7 @@ impl Future for UpstreamFuture {
         if let Poll::Ready(answer) = this.answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(match answer {
                 Ok(response) => received(response, *this.limits),
-                Err(error) => error.into_response(),
+                Err(error) => failure::Unanswered::mark(&error, error.to_error().into_response()),
             }));
         }
         if let Some(sleep) = this.sleep.as_pin_mut()

@@ -18,7 +18,7 @@ use crate::{
     BoxError, RequestBody, ResponseBody,
     gateway::{ConfigError, service::roots},
     json,
-    upstream::{Unanswered, Upstream, UpstreamConfig},
+    upstream::{Upstream, UpstreamConfig},
 };
 
 /// The most that is read of an answer, in bytes.
@@ -40,7 +40,7 @@ pub(super) struct Answer {
     /// The body broke off, for this reason: it is what came until then.
     pub(super) cut: Option<String>,
     /// No server answered: all this is our own word.
-    pub(super) unanswered: Option<Unanswered>,
+    pub(super) unanswered: Option<crate::upstream::Unanswered>,
     pub(super) took: Duration,
 }
 
@@ -115,7 +115,7 @@ impl Server {
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
                 cut: Some(late()),
-                unanswered: Some(Unanswered::Unreachable(late())),
+                unanswered: Some(crate::upstream::Unanswered::Unreachable(late())),
                 took: started.elapsed(),
             });
         };
@@ -172,6 +172,7 @@ impl Answer {
 
     /// The status, and the beginning of what the server says to it.
     pub(super) fn reason(&self) -> String {
+        use crate::upstream::Unanswered;
         match &self.unanswered {
             Some(Unanswered::Unreachable(why)) => return why.clone(),
             Some(Unanswered::Broken(why)) => return format!("no HTTP answer: {why}"),

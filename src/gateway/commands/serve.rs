@@ -9,7 +9,7 @@ use crate::{
     gateway::{
         ConfigError, Server, Settings, Shutdown, build,
         cli::ServeArgs,
-        config::{default_store, hide_password},
+        config::hide_password,
         service::Gateway,
         telemetry::{install_log, install_metrics},
     },
@@ -27,7 +27,7 @@ pub(in crate::gateway) async fn run(args: ServeArgs) -> Result<ExitCode, BoxErro
     let mut settings = Settings::from_args(&args)?;
     if args.print_config {
         settings.listen.get_or_insert_with(|| LISTEN.to_owned());
-        settings.store.get_or_insert_with(default_store);
+        settings.store.get_or_insert_with(crate::gateway::config::default_store);
         say(&format!(
             "# What is left out has its default, as examples/tower-responses.toml shows.\n{}",
             settings.to_toml()
