@@ -67,6 +67,9 @@ pub struct UpstreamSettings {
     pub ca_file: Option<PathBuf>,
     /// HTTP/2 from the start, also without TLS.
     pub http2: bool,
+    /// Whether a request is sent once more where the kept connection that it was sent over ended
+    /// without a byte of an answer. Default: true.
+    pub retry_dead_connections: Option<bool>,
     /// Seconds for a connection to be made; 0 is for ever. Default: 5.
     pub connect_timeout: Option<f64>,
     /// Seconds for the first byte of an answer; 0 is for ever. Default: 600.

@@ -184,6 +184,7 @@ fn upstream(settings: &UpstreamSettings) -> Result<Upstream, ConfigError> {
         idle_timeout: seconds(settings.idle_timeout, default.idle_timeout),
         total_timeout: seconds(settings.total_timeout, default.total_timeout),
         http2: settings.http2,
+        retry_dead_connections: settings.retry_dead_connections.unwrap_or(default.retry_dead_connections),
         roots: roots(settings.ca_file.as_deref())?,
         ..default
     };

@@ -46,7 +46,7 @@ pub(super) fn too_slow(limit: Duration) -> ApiError {
     ApiError::new(StatusCode::GATEWAY_TIMEOUT, message).code("upstream_timeout")
 }
 
-fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 

@@ -15,11 +15,7 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tower_responses_core::{BoxError, RequestBody, ResponseBody};
@@ -27,6 +23,7 @@ use tower_service::Service;
 
 use super::{
     TrustedRoots, UpstreamUrl,
+    any_client::AnyClient,
     connect::RetryConnect,
     failure::{self, NoAnswer},
     headers::{Credential, prepare_request, remove_hop_by_hop},
@@ -49,6 +46,11 @@ pub struct UpstreamConfig {
     pub total_timeout: Option<Duration>,
     /// How long a connection that nobody uses is kept. 4 seconds: vLLM closes its own after 5.
     pub pool_idle_timeout: Duration,
+    /// Send a request once more, over a new connection, if it was sent over one that had been used
+    /// before and that ended before the first byte of an answer: a server may close such a
+    /// connection without saying so. Holds for requests that make a response or whose method is
+    /// idempotent, and whose body is at hand. Yes.
+    pub retry_dead_connections: bool,
     /// Speak HTTP/2 from the start, also without TLS.
     pub http2: bool,
     /// Whose certificates an upstream with `https://` may show. Those that the system trusts.
@@ -64,6 +66,7 @@ impl Default for UpstreamConfig {
             idle_timeout: Some(Duration::from_secs(300)),
             total_timeout: None,
             pool_idle_timeout: Duration::from_secs(4),
+            retry_dead_connections: true,
             http2: false,
             roots: TrustedRoots::system(),
         }
@@ -76,7 +79,7 @@ enum Client {
     /// HTTP/1 without TLS, as nearly all model servers speak it.
     Plain(Arc<Pool>, HeaderValue),
     /// What is found out when a connection is made.
-    Any(Box<legacy::Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>>),
+    Any(Box<AnyClient>),
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, NoAnswer>> + Send>>;
@@ -90,19 +93,10 @@ impl Client {
         http.set_keepalive(Some(Duration::from_secs(60)));
         if let Some(host) = url.host().filter(|_| !url.is_tls() && !config.http2) {
             let connector = RetryConnect::new(http, config.connect_retries);
-            let pool = Pool::new(connector, url.join(&Uri::default()), config.pool_idle_timeout);
+            let pool = Pool::new(connector, url.join(&Uri::default()), config);
             return Self::Plain(Arc::new(pool), host);
         }
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(config.roots.client_config(url.is_tls()))
-            .https_or_http();
-        let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .http2_only(config.http2)
-            .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
-        Self::Any(Box::new(client))
+        Self::Any(Box::new(AnyClient::new(http, url.is_tls(), config)))
     }
 
     fn ask(&self, url: &UpstreamUrl, mut head: Parts, body: RequestBody) -> Answer {
@@ -114,7 +108,7 @@ impl Client {
             }
             Self::Any(client) => {
                 head.uri = url.join(&head.uri);
-                let answer = client.request(Request::from_parts(head, body));
+                let answer = AnyClient::clone(client).ask(Request::from_parts(head, body));
                 Box::pin(async move { Ok(answer.await?.map(PooledBody::elsewhere)) })
             }
         }

@@ -83,6 +83,42 @@ impl RequestBody {
         }
     }
 
+    /// Whether its bytes are still to come from somebody: a body that nobody has read.
+    pub fn is_stream(&self) -> bool {
+        matches!(&self.content, Content::Stream(body) if !body.is_end_stream())
+    }
+
+    /// The same body once more, sharing its bytes; `None` for a [stream](Self::is_stream).
+    ///
+    /// Of an object the bytes are written for it, after which it is none any more.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{BodyExt, Full};
+    /// use tower_responses_core::{RequestBody, json::Object};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let object = Object::parse(Bytes::from(r#"{"input":"hi"}"#)).unwrap();
+    /// let mut body = RequestBody::from(object);
+    /// let again = body.try_clone().unwrap();
+    /// for body in [body, again] {
+    ///     assert_eq!(body.collect().await.unwrap().to_bytes(), r#"{"input":"hi"}"#);
+    /// }
+    /// assert!(RequestBody::new(Full::from("{}")).try_clone().is_none());
+    /// # }
+    /// ```
+    pub fn try_clone(&mut self) -> Option<Self> {
+        if let Content::Object(object, measure) = &self.content {
+            self.content = Content::Frames(object.frames(measured(object, measure)));
+        }
+        match &self.content {
+            Content::Frames(frames) => Some(Self { content: Content::Frames(frames.clone()) }),
+            Content::Stream(body) if body.is_end_stream() => Some(Self::empty()),
+            Content::Stream(_) | Content::Object(..) => None,
+        }
+    }
+
     /// Reads the body as a JSON object; at once if it has been read already.
     ///
     /// `head` tells what the body claims to be, and notes that it was parsed ([`BodyUse`]). Its
