@@ -30,6 +30,7 @@ mod roots;
 mod service;
 mod target;
 mod timed_body;
+mod upload;
 mod watched;
 
 pub use self::{

@@ -29,6 +29,7 @@ use super::{
     headers::{Credential, prepare_request, remove_hop_by_hop},
     pool::{Pool, PooledBody},
     timed_body::{Limits, TimedBody},
+    upload::{Fault, Upload},
 };
 
 /// How an upstream is asked. Every time may be switched off with `None`.
@@ -197,8 +198,10 @@ where
         head.extensions = http::Extensions::new();
         let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = *config;
         let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
+        let (body, fault) = Upload::follow(RequestBody::new(body));
         UpstreamFuture {
-            answer: client.ask(url, head, RequestBody::new(body)),
+            answer: client.ask(url, head, body),
+            fault,
             sleep: first_byte_timeout.map(tokio::time::sleep),
             first_byte_timeout: first_byte_timeout.unwrap_or_default(),
             limits: Limits { idle: idle_timeout, total: total_timeout.map(|limit| (limit, Instant::now() + limit)) },
@@ -221,6 +224,7 @@ pin_project! {
     /// Future of [`Upstream`].
     pub struct UpstreamFuture {
         answer: Answer,
+        fault: Option<Fault>,
         #[pin]
         sleep: Option<Sleep>,
         first_byte_timeout: Duration,
@@ -236,7 +240,10 @@ impl Future for UpstreamFuture {
         if let Poll::Ready(answer) = this.answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(match answer {
                 Ok(response) => received(response, *this.limits),
-                Err(error) => error.to_error().into_response(),
+                Err(error) => match this.fault.as_ref().and_then(Fault::get) {
+                    Some(fault) => fault.clone().into_response(),
+                    None => error.to_error().into_response(),
+                },
             }));
         }
         if let Some(sleep) = this.sleep.as_pin_mut()

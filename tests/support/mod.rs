@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
+pub mod raw;
+
 use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
@@ -33,7 +35,10 @@ impl Gateway {
     /// The same, with these environment variables.
     pub fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-responses"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args).envs(env.iter().copied());
+        command.arg("serve").args(args).envs(env.iter().copied());
+        if !args.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let first = lines.next().expect("a line").expect("text");
