@@ -20,6 +20,7 @@
 //! ```
 
 mod again;
+mod answer;
 mod any_client;
 mod connect;
 mod failure;
