@@ -1,6 +1,6 @@
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands;
 use crate::BoxError;
@@ -100,4 +100,15 @@ impl Cli {
             Command::Store(args) => commands::store::run(args).await,
         }
     }
+}
+    /// Reads the arguments of the process. The help names variables of the environment and does not
+    /// show their values, which may be secrets.
+    pub(super) fn read() -> Self {
+        let read = Self::from_arg_matches(&hide_values(Self::command()).get_matches());
+        read.unwrap_or_else(|error| error.exit())
+    }
+
+
+fn hide_values(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| argument.hide_env_values(true)).mut_subcommands(hide_values)
 }

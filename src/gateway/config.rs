@@ -7,7 +7,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::cli::ServeArgs;
-use crate::model_catalog::ModelSettings;
+use crate::{model_catalog::ModelSettings, shown};
 
 /// All that can be set, as it stands in the configuration file. Unknown keys are errors.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -158,7 +158,7 @@ impl Settings {
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
-        toml::from_str(&text).map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+        toml::from_str(&text).map_err(|error| ConfigError(format!("{}: {}", path.display(), reason(&text, &error))))
     }
 
     /// The file that the flags name, with what the flags and the environment say over it.
@@ -204,10 +204,13 @@ impl Settings {
     }
 
     /// The whole as TOML. Secrets are not in it: they are named by the variables that hold them,
-    /// and what a store's URL says of a password is hidden.
+    /// and what URLs have of them is hidden.
     pub fn to_toml(&self) -> String {
         let mut shown = self.clone();
-        shown.store = shown.store.map(|url| hide_password(&url));
+        let upstreams = shown.upstreams.values_mut().chain([&mut shown.upstream]);
+        for url in upstreams.filter_map(|upstream| upstream.url.as_mut()).chain(shown.store.as_mut()) {
+            *url = shown::url(url);
+        }
         toml::to_string(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
     }
 
@@ -229,11 +232,19 @@ impl Settings {
     }
 }
 
-/// What a URL shows of itself in logs.
-pub(super) fn hide_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 < at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
+/// Returns where a file is wrong and why, without the text that stands there: it may be a secret.
+fn reason(text: &str, error: &toml::de::Error) -> String {
+    let said = error.message();
+    let said = match (said.find('"'), said.rfind('"')) {
+        (Some(start), Some(end)) if start < end => format!("{}…{}", &said[..=start], &said[end..]),
+        _ => said.to_owned(),
+    };
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => {
+            let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+            format!("line {}, column {column}: {said}", before.matches('\n').count() + 1)
+        }
+        None => said,
     }
 }
 

@@ -20,8 +20,6 @@ mod telemetry;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 pub use self::{
     config::{ConfigError, Settings},
     server::{Server, Shutdown},
@@ -30,7 +28,7 @@ pub use self::{
 
 /// Runs the program with the arguments it was started with.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -39,7 +37,7 @@ pub fn main() -> ExitCode {
         }
     };
     runtime.block_on(cli.run()).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", crate::shown::text(&error.to_string()));
         ExitCode::FAILURE
     })
 }

@@ -100,7 +100,11 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<crate::SqliteS
         sqlite.synchronous = match pair {
             "synchronous=normal" => crate::Synchronous::Normal,
             "synchronous=full" => crate::Synchronous::Full,
-            _ => return Err(refuse(format!("'{pair}' is no option of an SQLite store: use synchronous=normal|full"))),
+            _ => {
+                // What somebody calls a key may be one.
+                let name = pair.split('=').next().unwrap_or_default();
+                return Err(refuse(format!("'{name}=…' is no option of an SQLite store: use synchronous=normal|full")));
+            }
         };
     }
     crate::SqliteStore::open(path, sqlite).await

@@ -92,7 +92,8 @@ impl RedisOptions {
                     return Err(StoreError::new(
                         StoreErrorKind::Configuration,
                         format!(
-                            "'{pair}' is no option of a Redis store: use prefix=NAME, wait=REPLICAS or sslrootcert=PATH"
+                            "'{}=…' is no option of a Redis store: use prefix=NAME, wait=REPLICAS or sslrootcert=PATH",
+                            pair.split('=').next().unwrap_or_default()
                         ),
                     ));
                 }

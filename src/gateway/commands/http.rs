@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::{
     BoxError, RequestBody, ResponseBody,
     gateway::{ConfigError, service::roots},
-    json,
+    json, shown,
     upstream::{Upstream, UpstreamConfig},
 };
 
@@ -158,11 +158,12 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
     line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Writes to standard output; whoever does not read on need not hear the rest.
+/// Writes to standard output, with control characters escaped. Whoever does not read on need not
+/// hear the rest.
 pub(super) fn say(text: &str) -> std::io::Result<()> {
     use std::io::{ErrorKind, Write, stdout};
     let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(shown::text(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         said => said,
     }

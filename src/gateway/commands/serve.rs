@@ -9,11 +9,11 @@ use crate::{
     gateway::{
         ConfigError, Server, Settings, Shutdown, build,
         cli::ServeArgs,
-        config::hide_password,
         service::Gateway,
         telemetry::{install_log, install_metrics},
     },
     response_store::{self, ResponseStore},
+    shown,
     websocket::{Connections, WebSocketLayer},
 };
 
@@ -34,7 +34,7 @@ pub(in crate::gateway) async fn run(args: ServeArgs) -> Result<ExitCode, BoxErro
     let running = Running::start(&settings).await?;
     let upstream = settings.upstream.url.as_deref().unwrap_or_default();
     let which = if demo.is_some() { " (built-in demo)" } else { "" };
-    let (upstream, store) = (hide_password(upstream), &running.store_name);
+    let (upstream, store) = (shown::url(upstream), &running.store_name);
     say(&format!("listening on http://{}\nupstream     {upstream}{which}\nstore        {store}\n", running.address))?;
     terminated().await?;
     tracing::info!("ending: what is being answered is answered");
@@ -84,7 +84,7 @@ impl Running {
             .map_err(|error| ConfigError::new(format!("cannot listen on {listen}: {error}")))?;
         let address = server.local_addr()?;
         let served = tokio::spawn(server.run(service));
-        Ok(Self { address, store_name: hide_password(&store_url), shutdown, served, store, websocket })
+        Ok(Self { address, store_name: shown::url(&store_url), shutdown, served, store, websocket })
     }
 
     /// Ends: answers in flight first, then the store.
