@@ -6,6 +6,8 @@ mod cli;
 mod commands;
 mod config;
 mod connection_service;
+mod cross_site;
+mod encodings;
 mod exchange_log;
 mod figures;
 mod in_flight;

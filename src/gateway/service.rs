@@ -1,4 +1,4 @@
-use std::{collections::HashSet, convert::Infallible, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, future::ready, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, Either, FutureExt};
 use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_ENCODING};
@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use super::{
     ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
+    encodings::{Encoding, unsupported},
     exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
 };
 use crate::{
@@ -136,9 +137,14 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         if !request.headers().contains_key(CONTENT_ENCODING) {
             return Either::Left(self.inner.call(request.map(RequestBody::new)));
+        }
+        match Encoding::read(request.headers_mut()) {
+            Encoding::None => return Either::Left(self.inner.call(request.map(RequestBody::new))),
+            Encoding::Known => {}
+            Encoding::Unknown(name) => return Either::Right(ready(Ok(unsupported(&name))).boxed()),
         }
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
