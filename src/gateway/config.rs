@@ -68,6 +68,9 @@ pub struct UpstreamSettings {
     /// HTTP/2 from the start, also without TLS.
     pub http2: bool,
     /// Whether a request is sent once more where the kept connection that it was sent over ended
+    /// Paths that are passed on beside the routes of the API: `/one` for itself, `/one/*` for all
+    /// below it.
+    pub paths: Vec<String>,
     /// without a byte of an answer. Default: true.
     pub retry_dead_connections: Option<bool>,
     /// Seconds for a connection to be made; 0 is for ever. Default: 5.

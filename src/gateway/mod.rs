@@ -14,6 +14,7 @@ mod in_flight;
 mod log_format;
 mod log_writer;
 mod model_lists;
+mod paths;
 mod protocols;
 mod routes;
 mod server;

@@ -18,7 +18,8 @@ use tower_service::Service;
 use super::{
     ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
     encodings::{Encoding, unsupported},
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
+    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, paths::Paths,
+    routes::{Routes, Target},
 };
 use crate::{
     ResponsesStack,
@@ -91,7 +92,8 @@ pub fn build(
         .tools(normalize(settings)?.limits(limits), CallRestoreLayer::new().limits(limits))
         .quirks(quirks(settings, &upstream)?.limits(limits));
     let in_flight = settings.limits.in_flight.map(|n| InFlightLayer::new(n, settings.limits.queue.unwrap_or(n)));
-    let routes = Routes::new(upstream, further_upstreams(settings)?);
+    let default = Target { upstream, paths: Arc::new(Paths::new(&settings.upstream.paths)?) };
+    let routes = Routes::new(default, further_upstreams(settings)?);
 
     Ok(ServiceBuilder::new()
         // Is asked by machines, often, and needs nothing of the rest.
@@ -216,7 +218,8 @@ pub(super) fn roots(file: Option<&Path>) -> Result<TrustedRoots, ConfigError> {
     Ok(roots.map_err(|error| ConfigError::new(error.to_string()))?.unwrap_or_default())
 }
 
-fn further_upstreams(settings: &Settings) -> Result<Vec<Further>, ConfigError> {
+/// Each with the models that it serves.
+fn further_upstreams(settings: &Settings) -> Result<Vec<(Target, Vec<String>)>, ConfigError> {
     let mut served = HashSet::new();
     let further = settings.upstreams.iter().map(|(name, further)| {
         if further.models.is_empty() {
@@ -227,7 +230,8 @@ fn further_upstreams(settings: &Settings) -> Result<Vec<Further>, ConfigError> {
         if let Some(model) = further.models.iter().find(|model| !served.insert(*model)) {
             return Err(ConfigError::new(format!("two upstreams serve the model '{model}'")));
         }
-        Ok(Further { upstream: upstream(further)?, models: further.models.clone() })
+        let target = Target { upstream: upstream(further)?, paths: Arc::new(Paths::new(&further.paths)?) };
+        Ok((target, further.models.clone()))
     });
     further.collect()
 }
