@@ -25,35 +25,50 @@ pub(super) struct AdminLayer {
     pub(super) upstream: Upstream,
     pub(super) store: Option<Arc<dyn ResponseStore>>,
     pub(super) metrics: Option<PrometheusHandle>,
-    /// Whether only `/health` is open, because clients have to show a key.
-    pub(super) guarded: bool,
 }
 
-impl<S> Layer<S> for AdminLayer {
+/// What everybody may ask.
+pub(super) const HEALTH: &[&str] = &["/health"];
+/// What is for those who run the gateway.
+pub(super) const INTERNAL: &[&str] = &["/ready", "/metrics"];
+pub(super) const ALL: &[&str] = &["/health", "/ready", "/metrics"];
+pub(super) const NOTHING: &[&str] = &[];
+
+impl AdminLayer {
+    /// Answers at these paths.
+    pub(super) fn at(self, paths: &'static [&'static str]) -> AdminPathsLayer {
+        AdminPathsLayer { admin: self, paths }
+    }
+}
+
+/// An [`AdminLayer`] and the paths at which it answers.
+#[derive(Clone)]
+pub(super) struct AdminPathsLayer {
+    admin: AdminLayer,
+    paths: &'static [&'static str],
+}
+
+impl<S> Layer<S> for AdminPathsLayer {
     type Service = Admin<S>;
 
     fn layer(&self, inner: S) -> Admin<S> {
-        Admin { inner, admin: self.clone() }
+        Admin { inner, admin: Arc::new(self.admin.clone()), paths: self.paths }
     }
 }
 
 #[derive(Clone)]
 pub(super) struct Admin<S> {
     inner: S,
-    admin: AdminLayer,
+    admin: Arc<AdminLayer>,
+    paths: &'static [&'static str],
 }
 
 /// Longer than this nobody waits for an upstream that is asked whether it is there.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AdminLayer {
-    fn answers(&self, method: &Method, path: &str) -> bool {
-        (method == Method::GET || method == Method::HEAD)
-            && (path == "/health" || (!self.guarded && matches!(path, "/ready" | "/metrics")))
-    }
-
-    async fn answer(self, path: String) -> Response<ResponseBody> {
-        match path.as_str() {
+    async fn answer(&self, path: &str) -> Response<ResponseBody> {
+        match path {
             "/ready" => self.ready().await,
             "/metrics" => {
                 let text = self.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default();
@@ -63,7 +78,7 @@ impl AdminLayer {
         }
     }
 
-    async fn ready(mut self) -> Response<ResponseBody> {
+    async fn ready(&self) -> Response<ResponseBody> {
         let store = match &self.store {
             Some(store) => tokio::time::timeout(READY_TIMEOUT, store.exists(&Owner::anonymous(), ResponseId::root()))
                 .await
@@ -71,7 +86,7 @@ impl AdminLayer {
             None => true,
         };
         let upstream = match Request::get("/v1/models").body(RequestBody::empty()) {
-            Ok(request) => match tokio::time::timeout(READY_TIMEOUT, self.upstream.call(request)).await {
+            Ok(request) => match tokio::time::timeout(READY_TIMEOUT, self.upstream.clone().call(request)).await {
                 Ok(Ok(response)) => !response.status().is_server_error(),
                 Ok(Err(never)) => match never {},
                 Err(_) => false,
@@ -106,9 +121,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        if self.admin.answers(request.method(), path) {
+        if matches!(*request.method(), Method::GET | Method::HEAD) && self.paths.contains(&path) {
             let (admin, path) = (self.admin.clone(), path.to_owned());
-            return Either::Right(Box::pin(async move { Ok(admin.answer(path).await) }));
+            return Either::Right(Box::pin(async move { Ok(admin.answer(&path).await) }));
         }
         Either::Left(self.inner.call(request))
     }

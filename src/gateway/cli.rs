@@ -40,6 +40,10 @@ pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes a free one. Default: 127.0.0.1:8080.
     #[arg(long, env = "TOWER_RESPONSES_LISTEN", value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// Where to answer /ready and /metrics, to everybody who can reach it; there alone, then.
+    /// Default: where it listens, with --api-key-env to those who show a key.
+    #[arg(long, env = "TOWER_RESPONSES_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub(super) admin_listen: Option<String>,
     /// Where responses are kept: memory, sqlite:PATH, postgres://…, redis://… or none.
     /// Default: SQLite in the platform's data directory.
     #[arg(long, env = "TOWER_RESPONSES_STORE", value_name = "URL")]

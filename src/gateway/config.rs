@@ -15,6 +15,8 @@ use crate::{model_catalog::ModelSettings, shown};
 pub struct Settings {
     /// Address and port; port 0 takes a free one.
     pub listen: Option<String>,
+    /// Address and port of a listener of their own for `/ready` and `/metrics`.
+    pub admin_listen: Option<String>,
     /// URL of the store, or `none`.
     pub store: Option<String>,
     /// Seconds of silence before a sign of life; 0 is never.
@@ -176,6 +178,7 @@ impl Settings {
         over(&mut settings.store, &args.store);
         over(&mut settings.log_format, &args.log_format);
         over(&mut settings.default_model, &args.default_model);
+        over(&mut settings.admin_listen, &args.admin_listen);
         over(&mut settings.upstream.url, &args.upstream);
         over(&mut settings.upstream.api_key_env, &args.upstream_api_key_env);
         over(&mut settings.upstream.profile, &args.profile);

@@ -1,7 +1,7 @@
 use std::{collections::HashSet, convert::Infallible, future::ready, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, Either, FutureExt};
-use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_ENCODING};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -12,11 +12,11 @@ use tower_http::{
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
 };
 use tower_layer::layer_fn;
-use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
+use tower_responses_core::{ApiError, RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
+    ConfigError, Settings, access::AccessLayer, admin::{self, AdminLayer}, config::UpstreamSettings,
     encodings::{Encoding, unsupported},
     exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, paths::Paths,
     routes::{Routes, Target},
@@ -69,11 +69,12 @@ pub fn build(
     let limits = limits(settings);
     let upstream = upstream(&settings.upstream)?;
     let access = AccessLayer::new(&settings.api_keys)?;
-    let admin = AdminLayer {
-        upstream: upstream.clone(),
-        store: gateway.store.clone(),
-        metrics: gateway.metrics,
-        guarded: !settings.api_keys.is_empty(),
+    let admin =
+        AdminLayer { upstream: upstream.clone(), store: gateway.store.clone(), metrics: gateway.metrics.clone() };
+    let (open, guarded) = match (&settings.admin_listen, settings.api_keys.is_empty()) {
+        (Some(_), _) => (admin::HEALTH, admin::NOTHING),
+        (None, true) => (admin::ALL, admin::NOTHING),
+        (None, false) => (admin::HEALTH, admin::INTERNAL),
     };
     let store = match gateway.store {
         Some(store) => match settings.retention.cache_bytes {
@@ -97,7 +98,7 @@ pub fn build(
 
     Ok(ServiceBuilder::new()
         // Is asked by machines, often, and needs nothing of the rest.
-        .layer(admin)
+        .layer(admin.clone().at(open))
         // Every request has an id, in our log, upstream, and in the answer.
         .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
@@ -105,6 +106,8 @@ pub fn build(
         .layer(layer_fn(SharedResponseBody::new))
         .layer(option_layer(cors(settings)?))
         .layer(access)
+        // The metrics are shown only to those who have a key.
+        .layer(admin.at(guarded))
         // What clients compress, nobody further in could read.
         .layer(layer_fn(Decompress::new))
         .layer(stack)
@@ -112,6 +115,36 @@ pub fn build(
         // Innermost: a request that is still arriving must not hold a place.
         .layer(option_layer(in_flight))
         .service(routes))
+}
+
+/// The service at the address of `admin_listen`. It asks for no key.
+///
+/// # Errors
+/// As [`build`].
+#[allow(clippy::type_complexity, reason = "it has no name, and is spelled only here")]
+pub(super) fn build_admin(
+    settings: &Settings,
+    gateway: &Gateway,
+) -> Result<
+    impl Service<
+        Request<Incoming>,
+        Response = Response<ResponseBody>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<ResponseBody>, Infallible>> + Send,
+    > + Clone
+    + Send
+    + 'static,
+    ConfigError,
+> {
+    let upstream = upstream(&settings.upstream)?;
+    let admin = AdminLayer { upstream, store: gateway.store.clone(), metrics: gateway.metrics.clone() };
+    let nothing = |_| {
+        let error = ApiError::new(StatusCode::NOT_FOUND, "here are /health, /ready and /metrics").code("unknown_path");
+        ready(Ok(error.into_response()))
+    };
+    Ok(ServiceBuilder::new()
+        .layer(admin.at(admin::ALL))
+        .service_fn(nothing))
 }
 
 /// Decompresses the requests that are compressed; the others do not pay for it.

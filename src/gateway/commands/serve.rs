@@ -9,7 +9,7 @@ use crate::{
     gateway::{
         ConfigError, Server, Settings, Shutdown, build,
         cli::ServeArgs,
-        service::Gateway,
+        service::{Gateway, build_admin},
         telemetry::{install_log, install_metrics},
     },
     response_store::{self, ResponseStore},
@@ -35,7 +35,12 @@ pub(in crate::gateway) async fn run(args: ServeArgs) -> Result<ExitCode, BoxErro
     let upstream = settings.upstream.url.as_deref().unwrap_or_default();
     let which = if demo.is_some() { " (built-in demo)" } else { "" };
     let (upstream, store) = (shown::url(upstream), &running.store_name);
-    say(&format!("listening on http://{}\nupstream     {upstream}{which}\nstore        {store}\n", running.address))?;
+    let admin = running.admin.as_ref().map(|admin| format!("admin        http://{}\n", admin.address));
+    say(&format!(
+        "listening on http://{}\nupstream     {upstream}{which}\nstore        {store}\n{}",
+        running.address,
+        admin.unwrap_or_default()
+    ))?;
     terminated().await?;
     tracing::info!("ending: what is being answered is answered");
     running.end(GRACE).await;
@@ -66,8 +71,29 @@ pub(in crate::gateway) struct Running {
     pub(in crate::gateway) store_name: String,
     shutdown: Shutdown,
     served: tokio::task::JoinHandle<()>,
+    admin: Option<AdminListener>,
     store: Option<Arc<dyn ResponseStore>>,
     websocket: Connections,
+}
+
+/// A listener for those who run the gateway. It ends when it is dropped.
+struct AdminListener {
+    address: std::net::SocketAddr,
+    _shutdown: Shutdown,
+}
+
+impl AdminListener {
+    async fn start(listen: &str, settings: &Settings, gateway: &Gateway) -> Result<Self, BoxError> {
+        let (server, shutdown) = bind(listen).await?;
+        let address = server.local_addr()?;
+        tokio::spawn(server.run(build_admin(settings, gateway)?));
+        Ok(Self { address, _shutdown: shutdown })
+    }
+}
+
+async fn bind(listen: &str) -> Result<(Server, Shutdown), ConfigError> {
+    let bound = Server::bind(listen).await;
+    bound.map_err(|error| ConfigError::new(format!("cannot listen on {listen}: {error}")))
 }
 
 impl Running {
@@ -75,16 +101,17 @@ impl Running {
         let store_url = settings.store_url()?;
         let store = open_store(settings, &store_url).await?;
         let websocket = websocket(settings);
-        let gateway = Gateway { store: store.clone(), metrics: install_metrics(), websocket: websocket.clone() };
-        let websocket = websocket.connections();
-        let service = build(settings, gateway)?;
-        let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8080");
-        let (server, shutdown) = Server::bind(listen)
-            .await
-            .map_err(|error| ConfigError::new(format!("cannot listen on {listen}: {error}")))?;
+        let (server, shutdown) = bind(settings.listen.as_deref().unwrap_or("127.0.0.1:8080")).await?;
         let address = server.local_addr()?;
-        let served = tokio::spawn(server.run(service));
-        Ok(Self { address, store_name: shown::url(&store_url), shutdown, served, store, websocket })
+        let metrics = install_metrics();
+        let gateway = Gateway { store: store.clone(), metrics, websocket: websocket.clone() };
+        let admin = match &settings.admin_listen {
+            Some(listen) => Some(AdminListener::start(listen, settings, &gateway).await?),
+            None => None,
+        };
+        let served = tokio::spawn(server.run(build(settings, gateway)?));
+        let (websocket, store_name) = (websocket.connections(), shown::url(&store_url));
+        Ok(Self { address, store_name, shutdown, served, admin, store, websocket })
     }
 
     /// Ends: answers in flight first, then the store.
