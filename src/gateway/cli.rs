@@ -83,6 +83,13 @@ pub(super) struct ServeArgs {
     /// Allow browsers of this origin (* for all); may be repeated.
     #[arg(long = "cors", env = "TOWER_RESPONSES_CORS", value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) cors: Vec<String>,
+    /// Answer requests for this host (* for any); may be repeated. On loopback without --api-key-env
+    /// only those for localhost and the address are answered unless this names others: the name of
+    /// any web site can be made to lead to loopback. Elsewhere, and with keys, all hosts are
+    /// answered unless this names some. Origins are looked at where hosts are: those of allowed
+    /// hosts and of --cors may ask.
+    #[arg(long = "allow-host", env = "TOWER_RESPONSES_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub(super) allowed_hosts: Vec<String>,
     /// Answer WebSocket handshakes with 426, which sends Codex to HTTP.
     #[arg(long)]
     pub(super) no_websocket: bool,
@@ -95,6 +102,13 @@ pub(super) struct ServeArgs {
 }
 
 impl Cli {
+    /// Reads the arguments of the process. The help names variables of the environment and does not
+    /// show their values, which may be secrets.
+    pub(super) fn read() -> Self {
+        let read = Self::from_arg_matches(&hide_values(Self::command()).get_matches());
+        read.unwrap_or_else(|error| error.exit())
+    }
+
     pub(super) async fn run(self) -> Result<ExitCode, BoxError> {
         match self.command {
             Command::Serve(args) => commands::serve::run(args).await,
@@ -105,13 +119,6 @@ impl Cli {
         }
     }
 }
-    /// Reads the arguments of the process. The help names variables of the environment and does not
-    /// show their values, which may be secrets.
-    pub(super) fn read() -> Self {
-        let read = Self::from_arg_matches(&hide_values(Self::command()).get_matches());
-        read.unwrap_or_else(|error| error.exit())
-    }
-
 
 fn hide_values(command: clap::Command) -> clap::Command {
     command.mut_args(|argument| argument.hide_env_values(true)).mut_subcommands(hide_values)

@@ -25,6 +25,9 @@ pub struct Settings {
     pub log_format: Option<String>,
     /// Origins that browsers may come from.
     pub cors: Vec<String>,
+    /// Hosts that requests may be for beside loopback and the address where it listens; `*` is any.
+    /// Looked at where it listens on loopback without keys, and where some are named.
+    pub allowed_hosts: Vec<String>,
     /// Whether `GET /v1/responses` is a WebSocket.
     pub websocket: Option<bool>,
     /// The model of requests that name none.
@@ -65,14 +68,14 @@ pub struct UpstreamSettings {
     pub fixes_off: Vec<String>,
     /// The models it serves, by the names it knows them by (only for further upstreams).
     pub models: Vec<String>,
+    /// Paths that are passed on beside the routes of the API: `/one` for itself, `/one/*` for all
+    /// below it.
+    pub paths: Vec<String>,
     /// PEM file of the authorities that may have signed its certificate. Default: the system's.
     pub ca_file: Option<PathBuf>,
     /// HTTP/2 from the start, also without TLS.
     pub http2: bool,
     /// Whether a request is sent once more where the kept connection that it was sent over ended
-    /// Paths that are passed on beside the routes of the API: `/one` for itself, `/one/*` for all
-    /// below it.
-    pub paths: Vec<String>,
     /// without a byte of an answer. Default: true.
     pub retry_dead_connections: Option<bool>,
     /// Seconds for a connection to be made; 0 is for ever. Default: 5.
@@ -175,10 +178,10 @@ impl Settings {
             }
         };
         over(&mut settings.listen, &args.listen);
+        over(&mut settings.admin_listen, &args.admin_listen);
         over(&mut settings.store, &args.store);
         over(&mut settings.log_format, &args.log_format);
         over(&mut settings.default_model, &args.default_model);
-        over(&mut settings.admin_listen, &args.admin_listen);
         over(&mut settings.upstream.url, &args.upstream);
         over(&mut settings.upstream.api_key_env, &args.upstream_api_key_env);
         over(&mut settings.upstream.profile, &args.profile);
@@ -194,6 +197,9 @@ impl Settings {
         }
         if !args.cors.is_empty() {
             settings.cors.clone_from(&args.cors);
+        }
+        if !args.allowed_hosts.is_empty() {
+            settings.allowed_hosts.clone_from(&args.allowed_hosts);
         }
         for alias in &args.aliases {
             let (name, target) = alias

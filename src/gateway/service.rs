@@ -1,4 +1,6 @@
-use std::{collections::HashSet, convert::Infallible, future::ready, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet, convert::Infallible, future::ready, net::SocketAddr, path::Path, sync::Arc, time::Duration,
+};
 
 use futures_util::future::{BoxFuture, Either, FutureExt};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_ENCODING};
@@ -16,9 +18,15 @@ use tower_responses_core::{ApiError, RequestBody, ResponseBody, rewrite::Limits}
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings, access::AccessLayer, admin::{self, AdminLayer}, config::UpstreamSettings,
+    ConfigError, Settings,
+    access::AccessLayer,
+    admin::{self, AdminLayer},
+    config::UpstreamSettings,
+    cross_site::{Allowed, CrossSiteLayer},
     encodings::{Encoding, unsupported},
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, paths::Paths,
+    exchange_log::ExchangeLogLayer,
+    in_flight::InFlightLayer,
+    paths::Paths,
     routes::{Routes, Target},
 };
 use crate::{
@@ -39,6 +47,8 @@ use crate::{
 pub struct Gateway {
     /// Where responses are kept; `None` keeps none.
     pub store: Option<Arc<dyn ResponseStore>>,
+    /// Where it listens. On loopback, without keys, it answers only requests for loopback.
+    pub address: Option<SocketAddr>,
     /// What `/metrics` shows.
     pub metrics: Option<PrometheusHandle>,
     /// The connections that are WebSockets.
@@ -97,6 +107,8 @@ pub fn build(
     let routes = Routes::new(default, further_upstreams(settings)?);
 
     Ok(ServiceBuilder::new()
+        // Requests that pages of other sites make a browser send end here.
+        .layer(cross_site(settings, gateway.address, !settings.api_keys.is_empty()))
         // Is asked by machines, often, and needs nothing of the rest.
         .layer(admin.clone().at(open))
         // Every request has an id, in our log, upstream, and in the answer.
@@ -125,6 +137,7 @@ pub fn build(
 pub(super) fn build_admin(
     settings: &Settings,
     gateway: &Gateway,
+    address: SocketAddr,
 ) -> Result<
     impl Service<
         Request<Incoming>,
@@ -143,8 +156,23 @@ pub(super) fn build_admin(
         ready(Ok(error.into_response()))
     };
     Ok(ServiceBuilder::new()
+        .layer(cross_site(settings, Some(address), false))
         .layer(admin.at(admin::ALL))
         .service_fn(nothing))
+}
+
+/// Checks hosts and origins where the gateway listens on loopback and asks for no key, and where the
+/// configuration names hosts. A page knows no key, and a gateway that listens elsewhere is asked by
+/// names that are not known here.
+fn cross_site(settings: &Settings, address: Option<SocketAddr>, has_keys: bool) -> CrossSiteLayer {
+    let is_loopback = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+    if settings.allowed_hosts.is_empty() && (has_keys || !is_loopback) {
+        return CrossSiteLayer::default();
+    }
+    let allowed = settings.allowed_hosts.iter().fold(Allowed::default(), |allowed, host| allowed.host(host));
+    let allowed = settings.cors.iter().fold(allowed, |allowed, origin| allowed.origin(origin));
+    let allowed = address.into_iter().fold(allowed, Allowed::address);
+    CrossSiteLayer::new(settings.listen.iter().fold(allowed, |allowed, listen| allowed.host(listen)))
 }
 
 /// Decompresses the requests that are compressed; the others do not pay for it.
@@ -191,7 +219,7 @@ where
                     Ok(response) => response.map(|body| ResponseBody::new(body.boxed_unsync())),
                     Err(error) => {
                         tracing::debug!(%error, "a request could not be decompressed");
-                        crate::ApiError::bad_request("the body could not be decompressed").into_response()
+                        ApiError::bad_request("the body could not be decompressed").into_response()
                     }
                 })
             }

@@ -26,7 +26,7 @@ impl Again {
         Some(Self { head, body })
     }
 
-    /// The request, which is counted as sent once more.
+    /// Returns the request, and counts it.
     pub(super) fn request(self) -> Request<RequestBody> {
         metrics::counter!("tower_responses_upstream_dead_connection_retries_total").increment(1);
         tracing::debug!("a connection that was used again was dead: the request is sent over a new one");
@@ -34,7 +34,7 @@ impl Again {
     }
 }
 
-/// Whether a server that gets the request twice is no worse off.
+/// Returns whether it does no harm if a server gets the request twice.
 fn is_harmless(method: &Method, path: &str) -> bool {
     method.is_idempotent() || is_create(method, path)
 }

@@ -86,7 +86,7 @@ impl AdminListener {
     async fn start(listen: &str, settings: &Settings, gateway: &Gateway) -> Result<Self, BoxError> {
         let (server, shutdown) = bind(listen).await?;
         let address = server.local_addr()?;
-        tokio::spawn(server.run(build_admin(settings, gateway)?));
+        tokio::spawn(server.run(build_admin(settings, gateway, address)?));
         Ok(Self { address, _shutdown: shutdown })
     }
 }
@@ -104,7 +104,7 @@ impl Running {
         let (server, shutdown) = bind(settings.listen.as_deref().unwrap_or("127.0.0.1:8080")).await?;
         let address = server.local_addr()?;
         let metrics = install_metrics();
-        let gateway = Gateway { store: store.clone(), metrics, websocket: websocket.clone() };
+        let gateway = Gateway { store: store.clone(), address: Some(address), metrics, websocket: websocket.clone() };
         let admin = match &settings.admin_listen {
             Some(listen) => Some(AdminListener::start(listen, settings, &gateway).await?),
             None => None,
