@@ -296,7 +296,11 @@ fn request() -> Request<RequestBody> {
 
 /// Asks and reads the answer to its end, so that the connection is free.
 async fn ask(upstream: &Upstream) -> u16 {
-    let answer = upstream.clone().oneshot(request()).await.unwrap();
+    ask_with(upstream, request()).await
+}
+
+async fn ask_with(upstream: &Upstream, request: Request<RequestBody>) -> u16 {
+    let answer = upstream.clone().oneshot(request).await.unwrap();
     let status = answer.status().as_u16();
     answer.into_body().collect().await.unwrap();
     // The task of the connection has to give it back.
@@ -339,7 +343,9 @@ async fn with_tls_it_is_the_same() {
         let server = Server::start_with(script, Some(acceptor)).await;
         let config = UpstreamConfig { roots, ..UpstreamConfig::default() };
         let upstream = Upstream::with_config(server.url.parse().unwrap(), config);
-        assert_eq!(ask(&upstream).await, 200);
+        // Whatever the connection was used for before.
+        let first = Request::post("/v1/chat/completions").body(RequestBody::empty()).unwrap();
+        assert_eq!(ask_with(&upstream, first).await, 200);
         assert_eq!(ask(&upstream).await, status);
         assert_eq!(server.connections(), connections);
     }

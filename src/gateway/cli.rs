@@ -16,7 +16,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Show in ten seconds what the gateway does, with an upstream of its own.
     Demo(commands::demo::DemoArgs),
     /// Write what Codex needs to use a gateway, or run Codex with it.
@@ -111,7 +111,7 @@ impl Cli {
 
     pub(super) async fn run(self) -> Result<ExitCode, BoxError> {
         match self.command {
-            Command::Serve(args) => commands::serve::run(args).await,
+            Command::Serve(args) => commands::serve::run(*args).await,
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Codex(args) => commands::codex::run(args).await,
             Command::Check(args) => commands::check::run(args).await,

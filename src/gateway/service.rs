@@ -134,13 +134,13 @@ pub fn build(
 /// # Errors
 /// As [`build`].
 #[allow(clippy::type_complexity, reason = "it has no name, and is spelled only here")]
-pub(super) fn build_admin(
+pub(super) fn build_admin<B: Send + 'static>(
     settings: &Settings,
     gateway: &Gateway,
     address: SocketAddr,
 ) -> Result<
     impl Service<
-        Request<Incoming>,
+        Request<B>,
         Response = Response<ResponseBody>,
         Error = Infallible,
         Future: Future<Output = Result<Response<ResponseBody>, Infallible>> + Send,
@@ -151,7 +151,7 @@ pub(super) fn build_admin(
 > {
     let upstream = upstream(&settings.upstream)?;
     let admin = AdminLayer { upstream, store: gateway.store.clone(), metrics: gateway.metrics.clone() };
-    let nothing = |_| {
+    let nothing = |_: Request<B>| {
         let error = ApiError::new(StatusCode::NOT_FOUND, "here are /health, /ready and /metrics").code("unknown_path");
         ready(Ok(error.into_response()))
     };

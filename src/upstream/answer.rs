@@ -4,13 +4,13 @@ use http::{
 };
 use tower_responses_core::ApiError;
 
-/// The encodings that a request asked for.
+/// The encodings that a request accepts.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Accepted {
     encodings: Vec<HeaderValue>,
 }
 
-impl Asked {
+impl Accepted {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self { encodings: headers.get_all(ACCEPT_ENCODING).iter().cloned().collect() }
     }
@@ -66,7 +66,7 @@ mod tests {
         if let Some(encoding) = encoding {
             answer = answer.header(CONTENT_ENCODING, encoding);
         }
-        Asked::of(&HeaderMap::from_iter(asked)).refuse(&answer.body(()).expect("a response")).is_some()
+        Accepted::of(&HeaderMap::from_iter(asked)).refuse(&answer.body(()).expect("a response")).is_some()
     }
 
     #[test]

@@ -60,7 +60,6 @@ impl AnyClient {
 
     pub(super) async fn ask(self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, NoAnswer> {
         let again = if self.retry_dead_connections { Again::of(&mut request) } else { None };
-        let Some(again) = again else { return Ok(self.client.request(request).await?) };
         let captured = capture_connection(&mut request);
         let mut used = None;
         let mut answer = pin!(self.client.request(request));
@@ -78,10 +77,12 @@ impl AnyClient {
                 }
                 Ok(response)
             }
-            Err(error) if used.is_some_and(|used| used.was_dead(&error)) => {
-                Ok(self.fresh.request(again.request()).await?)
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => match again {
+                Some(again) if used.is_some_and(|used| used.was_dead(&error)) => {
+                    Ok(self.fresh.request(again.request()).await?)
+                }
+                _ => Err(error.into()),
+            },
         }
     }
 }
@@ -107,14 +108,14 @@ impl Used {
         }
     }
 
-    /// Whether it was used again, and ended before the first byte of an answer.
+    /// Returns whether it was used again, and ended before the first byte of an answer.
     fn was_dead(&self, error: &legacy::Error) -> bool {
         if !self.again {
             return false;
         }
         match http2(error) {
-            // Other streams have their answers over the same connection. That there is none to this
-            // request is known; here it is asked whether the connection ended or only the stream.
+            // Other streams have their answers over the same connection. There is none to this
+            // request; what counts is whether the connection ended, or only the stream.
             Some(error) => {
                 error.is_io()
                     || (error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)))

@@ -23,7 +23,7 @@ use tower_service::Service;
 
 use super::{
     TrustedRoots, UpstreamUrl,
-    answer::Asked,
+    answer::Accepted,
     any_client::AnyClient,
     connect::RetryConnect,
     failure::{self, NoAnswer},
@@ -199,11 +199,11 @@ where
         head.extensions = http::Extensions::new();
         let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = *config;
         let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
-        let asked = Asked::of(&head.headers);
+        let accepted = Accepted::of(&head.headers);
         let (body, fault) = Upload::follow(RequestBody::new(body));
         UpstreamFuture {
             answer: client.ask(url, head, body),
-            asked,
+            accepted,
             fault,
             sleep: first_byte_timeout.map(tokio::time::sleep),
             first_byte_timeout: first_byte_timeout.unwrap_or_default(),
@@ -227,7 +227,7 @@ pin_project! {
     /// Future of [`Upstream`].
     pub struct UpstreamFuture {
         answer: Answer,
-        asked: Asked,
+        accepted: Accepted,
         fault: Option<Fault>,
         #[pin]
         sleep: Option<Sleep>,
@@ -243,7 +243,7 @@ impl Future for UpstreamFuture {
         let this = self.project();
         if let Poll::Ready(answer) = this.answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(match answer {
-                Ok(response) => match this.asked.refuse(&response) {
+                Ok(response) => match this.accepted.refuse(&response) {
                     Some(error) => error.into_response(),
                     None => received(response, *this.limits),
                 },
