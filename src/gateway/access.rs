@@ -67,6 +67,11 @@ impl AccessLayer {
         }
         Ok(Self { keys: Some(Arc::new(Keys { owners: owners.into_iter().collect() })) })
     }
+
+    /// Returns whether there are no keys, or one of them is shown.
+    pub(super) fn lets_in(&self, headers: &HeaderMap) -> bool {
+        self.keys.as_ref().is_none_or(|keys| keys.owner_of(headers).is_some())
+    }
 }
 
 /// Where clients of other APIs show keys, which are not looked at here.

@@ -14,6 +14,7 @@ use tower_layer::Layer;
 use tower_responses_core::{RequestBody, ResponseBody};
 use tower_service::Service;
 
+use super::access::AccessLayer;
 use crate::{
     response_store::{Owner, ResponseId, ResponseStore},
     upstream::Upstream,
@@ -25,34 +26,24 @@ pub(super) struct AdminLayer {
     pub(super) upstream: Upstream,
     pub(super) store: Option<Arc<dyn ResponseStore>>,
     pub(super) metrics: Option<PrometheusHandle>,
+    /// Who is told more than `/health`.
+    pub(super) internal: Internal,
 }
 
-/// What everybody may ask.
-pub(super) const HEALTH: &[&str] = &["/health"];
-/// What is for those who run the gateway.
-pub(super) const INTERNAL: &[&str] = &["/ready", "/metrics"];
-pub(super) const ALL: &[&str] = &["/health", "/ready", "/metrics"];
-pub(super) const NOTHING: &[&str] = &[];
-
-impl AdminLayer {
-    /// Answers at these paths.
-    pub(super) fn at(self, paths: &'static [&'static str]) -> AdminPathsLayer {
-        AdminPathsLayer { admin: self, paths }
-    }
-}
-
-/// An [`AdminLayer`] and the paths at which it answers.
+/// Who is told more than whether the gateway runs.
 #[derive(Clone)]
-pub(super) struct AdminPathsLayer {
-    admin: AdminLayer,
-    paths: &'static [&'static str],
+pub(super) enum Internal {
+    /// Those whom this lets in.
+    Shown(AccessLayer),
+    /// Nobody here: there is a listener for that.
+    Elsewhere,
 }
 
-impl<S> Layer<S> for AdminPathsLayer {
+impl<S> Layer<S> for AdminLayer {
     type Service = Admin<S>;
 
     fn layer(&self, inner: S) -> Admin<S> {
-        Admin { inner, admin: Arc::new(self.admin.clone()), paths: self.paths }
+        Admin { inner, admin: Arc::new(self.clone()) }
     }
 }
 
@@ -60,13 +51,23 @@ impl<S> Layer<S> for AdminPathsLayer {
 pub(super) struct Admin<S> {
     inner: S,
     admin: Arc<AdminLayer>,
-    paths: &'static [&'static str],
 }
 
 /// Longer than this nobody waits for an upstream that is asked whether it is there.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AdminLayer {
+    fn answers<B>(&self, request: &Request<B>) -> bool {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return false;
+        }
+        match (request.uri().path(), &self.internal) {
+            ("/health", _) => true,
+            ("/ready" | "/metrics", Internal::Shown(access)) => access.lets_in(request.headers()),
+            _ => false,
+        }
+    }
+
     async fn answer(&self, path: &str) -> Response<ResponseBody> {
         match path {
             "/ready" => self.ready().await,
@@ -120,9 +121,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let path = request.uri().path();
-        if matches!(*request.method(), Method::GET | Method::HEAD) && self.paths.contains(&path) {
-            let (admin, path) = (self.admin.clone(), path.to_owned());
+        if self.admin.answers(&request) {
+            let (admin, path) = (self.admin.clone(), request.uri().path().to_owned());
             return Either::Right(Box::pin(async move { Ok(admin.answer(&path).await) }));
         }
         Either::Left(self.inner.call(request))

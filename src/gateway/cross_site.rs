@@ -79,18 +79,12 @@ impl Allowed {
         {
             return Err(host_not_allowed(authority.as_str()));
         }
-        for host in request.headers().get_all(HOST) {
-            let host = text(host);
-            if !self.has_host(host) {
-                return Err(host_not_allowed(host));
+        for (name, value) in request.headers() {
+            if name == HOST && !self.has_host(text(value)) {
+                return Err(host_not_allowed(text(value)));
             }
-        }
-        for origin in request.headers().get_all(ORIGIN) {
-            let origin = text(origin);
-            if !self.has_origin(origin) {
-                tracing::info!(origin, "a request of an origin that is not allowed was refused");
-                let message = format!("pages of {} may not ask here: --cors allows an origin", shorten(origin));
-                return Err(ApiError::new(StatusCode::FORBIDDEN, message).code("origin_not_allowed"));
+            if name == ORIGIN && !self.has_origin(text(value)) {
+                return Err(origin_not_allowed(text(value)));
             }
         }
         Ok(())
@@ -112,6 +106,12 @@ fn host_not_allowed(host: &str) -> ApiError {
     let message =
         format!("requests for the host '{}' are not answered here: --allow-host allows a name", shorten(host));
     ApiError::new(StatusCode::FORBIDDEN, message).code("host_not_allowed")
+}
+
+fn origin_not_allowed(origin: &str) -> ApiError {
+    tracing::info!(origin, "a request of an origin that is not allowed was refused");
+    let message = format!("pages of {} may not ask here: --cors allows an origin", shorten(origin));
+    ApiError::new(StatusCode::FORBIDDEN, message).code("origin_not_allowed")
 }
 
 fn text(value: &HeaderValue) -> &str {
@@ -154,7 +154,7 @@ fn is_loopback(host: &str) -> bool {
 /// Refuses to make a response of a body without a content type: a browser sends such a body (a
 /// `Blob` without a type) to any site without asking it before.
 fn check_type<B>(request: &Request<B>) -> Result<(), ApiError> {
-    if is_create_request(request) && !request.headers().contains_key(CONTENT_TYPE) {
+    if is_create_request(request) && !request.headers().keys().any(|name| name == CONTENT_TYPE) {
         let message = "a request that makes a response has to have the content type application/json";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).code("unsupported_media_type"));
     }

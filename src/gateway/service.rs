@@ -20,7 +20,7 @@ use tower_service::Service;
 use super::{
     ConfigError, Settings,
     access::AccessLayer,
-    admin::{self, AdminLayer},
+    admin::{AdminLayer, Internal},
     config::UpstreamSettings,
     cross_site::{Allowed, CrossSiteLayer},
     encodings::{Encoding, unsupported},
@@ -79,12 +79,14 @@ pub fn build(
     let limits = limits(settings);
     let upstream = upstream(&settings.upstream)?;
     let access = AccessLayer::new(&settings.api_keys)?;
-    let admin =
-        AdminLayer { upstream: upstream.clone(), store: gateway.store.clone(), metrics: gateway.metrics.clone() };
-    let (open, guarded) = match (&settings.admin_listen, settings.api_keys.is_empty()) {
-        (Some(_), _) => (admin::HEALTH, admin::NOTHING),
-        (None, true) => (admin::ALL, admin::NOTHING),
-        (None, false) => (admin::HEALTH, admin::INTERNAL),
+    let admin = AdminLayer {
+        upstream: upstream.clone(),
+        store: gateway.store.clone(),
+        metrics: gateway.metrics.clone(),
+        internal: match settings.admin_listen {
+            Some(_) => Internal::Elsewhere,
+            None => Internal::Shown(access.clone()),
+        },
     };
     let store = match gateway.store {
         Some(store) => match settings.retention.cache_bytes {
@@ -110,7 +112,7 @@ pub fn build(
         // Requests that pages of other sites make a browser send end here.
         .layer(cross_site(settings, gateway.address, !settings.api_keys.is_empty()))
         // Is asked by machines, often, and needs nothing of the rest.
-        .layer(admin.clone().at(open))
+        .layer(admin)
         // Every request has an id, in our log, upstream, and in the answer.
         .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
@@ -118,8 +120,6 @@ pub fn build(
         .layer(layer_fn(SharedResponseBody::new))
         .layer(option_layer(cors(settings)?))
         .layer(access)
-        // The metrics are shown only to those who have a key.
-        .layer(admin.at(guarded))
         // What clients compress, nobody further in could read.
         .layer(layer_fn(Decompress::new))
         .layer(stack)
@@ -150,15 +150,17 @@ pub(super) fn build_admin<B: Send + 'static>(
     ConfigError,
 > {
     let upstream = upstream(&settings.upstream)?;
-    let admin = AdminLayer { upstream, store: gateway.store.clone(), metrics: gateway.metrics.clone() };
+    let admin = AdminLayer {
+        upstream,
+        store: gateway.store.clone(),
+        metrics: gateway.metrics.clone(),
+        internal: Internal::Shown(AccessLayer::default()),
+    };
     let nothing = |_: Request<B>| {
         let error = ApiError::new(StatusCode::NOT_FOUND, "here are /health, /ready and /metrics").code("unknown_path");
         ready(Ok(error.into_response()))
     };
-    Ok(ServiceBuilder::new()
-        .layer(cross_site(settings, Some(address), false))
-        .layer(admin.at(admin::ALL))
-        .service_fn(nothing))
+    Ok(ServiceBuilder::new().layer(cross_site(settings, Some(address), false)).layer(admin).service_fn(nothing))
 }
 
 /// Checks hosts and origins where the gateway listens on loopback and asks for no key, and where the

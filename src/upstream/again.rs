@@ -1,4 +1,4 @@
-use http::{Method, Request, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use tower_responses_core::{RequestBody, rewrite::is_create};
 
 /// A request that can be sent once more, where the connection it was sent over was dead.
@@ -6,7 +6,11 @@ use tower_responses_core::{RequestBody, rewrite::is_create};
 /// Its bytes are those of the request that is sent, not copied.
 #[derive(Debug)]
 pub(super) struct Again {
-    head: Parts,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    /// A list costs half of what a map does, and mostly nobody asks for it.
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: RequestBody,
 }
 
@@ -18,23 +22,33 @@ impl Again {
             return None;
         }
         let body = request.body_mut().try_clone()?;
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method.clone_from(request.method());
-        head.uri.clone_from(request.uri());
-        head.version = request.version();
-        head.headers.clone_from(request.headers());
-        Some(Self { head, body })
+        let mut headers = Vec::with_capacity(request.headers().len());
+        headers.extend(request.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+        Some(Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers,
+            body,
+        })
     }
 
     /// Returns the request, and counts it.
     pub(super) fn request(self) -> Request<RequestBody> {
         metrics::counter!("tower_responses_upstream_dead_connection_retries_total").increment(1);
         tracing::debug!("a connection that was used again was dead: the request is sent over a new one");
-        Request::from_parts(self.head, self.body)
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        for (name, value) in self.headers {
+            request.headers_mut().append(name, value);
+        }
+        request
     }
 }
 
 /// Returns whether it does no harm if a server gets the request twice.
 fn is_harmless(method: &Method, path: &str) -> bool {
-    method.is_idempotent() || is_create(method, path)
+    is_create(method, path) || method.is_idempotent()
 }

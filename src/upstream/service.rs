@@ -110,6 +110,8 @@ impl Client {
             }
             Self::Any(client) => {
                 head.uri = url.join(&head.uri);
+                // The client takes it from the URL.
+                head.headers.remove(HOST);
                 let answer = AnyClient::clone(client).ask(Request::from_parts(head, body));
                 Box::pin(async move { Ok(answer.await?.map(PooledBody::elsewhere)) })
             }
