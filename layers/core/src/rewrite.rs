@@ -100,8 +100,10 @@ pub trait RewriteRequest {
 /// Changes the response to one request: the events if it is a stream, else the object.
 pub trait RewriteResponse: EventFilter {
     /// Called whenever the response has been asked for and is not there: time for what takes some
-    /// and does not need it.
-    fn waiting(&mut self) {}
+    /// and does not need it. What takes long does a step of it, and wakes the task for the next.
+    fn waiting(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
 
     /// Sees the status and the headers of every response first.
     fn head(&mut self, head: &mut head::Parts) {

@@ -22,7 +22,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    History, ItemKey, Owner, Record, ResponseId, ResponseStore, Shared, StoreErrorKind, Stored,
+    History, ItemKey, MAX_ITEMS, Owner, Record, ResponseId, ResponseStore, Shared, StoreErrorKind, Stored,
     turn::testing::{TestTurn, texts_of},
 };
 
@@ -54,6 +54,7 @@ macro_rules! store_conformance {
             deletes_what_has_no_continuation,
             refuses_to_continue_what_has_gone,
             finds_the_newest_item,
+            finds_items_together,
             takes_the_same_items_again,
             keeps_shared_texts_once,
             goes_linear_over_a_thousand_turns,
@@ -112,6 +113,11 @@ async fn history(store: &Store, owner: &Owner, id: ResponseId) -> Option<History
 async fn said(store: &Store, owner: &Owner, id: ResponseId) -> Vec<String> {
     let history = history(store, owner, id).await.expect("the response is there");
     history.links.iter().flat_map(|(_, body)| texts_of(body)).collect()
+}
+
+/// The newest response with this item.
+async fn with_item(store: &Store, owner: &Owner, item: ItemKey) -> Option<ResponseId> {
+    store.find_items(owner, vec![item]).await.expect("the store can be read")[0]
 }
 
 async fn get(store: &Store, owner: &Owner, id: ResponseId) -> Option<Stored> {
@@ -218,7 +224,7 @@ pub async fn keeps_owners_apart(store: Store) {
     assert!(history(&store, &theirs, id).await.is_none());
     assert!(get(&store, &theirs, id).await.is_none());
     assert!(!store.exists(&theirs, id).await.expect("the store can be read"));
-    assert!(store.find_item(&theirs, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &theirs, item).await, None);
     assert!(!store.delete(&theirs, id).await.expect("the store answers"));
     let error = store.put(Arc::new(turn(&theirs, Some(id), "x"))).await.expect_err("it is not theirs");
     assert_eq!(error.kind(), StoreErrorKind::PreviousGone);
@@ -236,7 +242,7 @@ pub async fn knows_nothing_of_unknown_ids(store: Store) {
         assert!(!store.delete(&owner, id).await.expect("the store answers"));
     }
     let item = ItemKey::new(&owner, "unknown");
-    assert!(store.find_item(&owner, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &owner, item).await, None);
 }
 
 /// A deleted turn is part of what continues it until the last of those is deleted.
@@ -267,7 +273,7 @@ pub async fn deletes_what_has_no_continuation(store: Store) {
     let id = put(&store, record).await;
     assert!(store.delete(&owner, id).await.expect("the store answers"));
     assert!(get(&store, &owner, id).await.is_none());
-    assert!(store.find_item(&owner, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &owner, item).await, None);
     let mut exported = 0;
     let mut page = store.export(Some(&owner), None).await.expect("the store can be read");
     loop {
@@ -293,19 +299,40 @@ pub async fn refuses_to_continue_what_has_gone(store: Store) {
 /// An item's id may be used again: the newest counts.
 pub async fn finds_the_newest_item(store: Store) {
     let owner = owner();
-    let with_item = |previous, text: &str| {
+    let with_message = |previous, text: &str| {
         TestTurn { owner: &owner, previous, input: &[], output: &[text], tools: None, item: Some("msg_1") }.record()
     };
     let item = ItemKey::new(&owner, "msg_1");
-    let first = put(&store, with_item(None, "old")).await;
+    let first = put(&store, with_message(None, "old")).await;
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let second = put(&store, with_item(Some(first), "new")).await;
-    let found = store.find_item(&owner, item).await.expect("the store can be read").expect("it is there");
-    assert_eq!((found.id, texts_of(&found.body)), (second, vec!["new".to_owned()]));
+    let second = put(&store, with_message(Some(first), "new")).await;
+    assert_eq!(with_item(&store, &owner, item).await, Some(second));
+    let found = get(&store, &owner, second).await.expect("it is there");
+    assert_eq!(texts_of(&found.body), vec!["new".to_owned()]);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let third = put(&store, with_item(None, "other conversation")).await;
-    let found = store.find_item(&owner, item).await.expect("the store can be read").expect("it is there");
-    assert_eq!(found.id, third);
+    let third = put(&store, with_message(None, "other conversation")).await;
+    assert_eq!(with_item(&store, &owner, item).await, Some(third));
+    assert!(store.delete(&owner, third).await.expect("the store answers"));
+    assert_ne!(with_item(&store, &owner, item).await, Some(third));
+}
+
+/// Many items are found at once: the answers stand in the order of what was asked for, and the same
+/// may be asked for twice.
+pub async fn finds_items_together(store: Store) {
+    let owner = owner();
+    let key = |number: usize| ItemKey::new(&owner, &format!("msg_{number}"));
+    let mut ids = Vec::new();
+    for response in 0..4 {
+        let mut record = turn(&owner, ids.last().copied(), "text");
+        record.items = (0..MAX_ITEMS).filter(|number| number % 4 == response).map(key).collect();
+        ids.push(put(&store, record).await);
+    }
+    let found = store.find_items(&owner, (0..MAX_ITEMS).rev().map(key).collect()).await.expect("the store can be read");
+    assert_eq!(found, (0..MAX_ITEMS).rev().map(|number| Some(ids[number % 4])).collect::<Vec<_>>());
+    let asked = [1, 1_000, 1, 0].map(key).to_vec();
+    let found = store.find_items(&owner, asked).await.expect("the store can be read");
+    assert_eq!(found, [Some(ids[1]), None, Some(ids[1]), Some(ids[0])]);
+    assert_eq!(store.find_items(&owner, Vec::new()).await.expect("the store can be read"), []);
 }
 
 /// Clients replay items with their ids.
@@ -421,7 +448,7 @@ pub async fn forgets_after_the_time_to_live(store: Store) {
     assert!(get(&store, &owner, id).await.is_none());
     assert!(history(&store, &owner, id).await.is_none());
     assert!(!store.exists(&owner, id).await.expect("the store can be read"));
-    assert!(store.find_item(&owner, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &owner, item).await, None);
 }
 
 /// The first turn of a conversation that goes on does not expire before the last.

@@ -3,8 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, mem,
-    sync::Arc,
+    fmt,
     task::{Context, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -19,8 +18,9 @@ use tower_responses_core::{
 };
 
 use crate::{
-    NewTurn, Owner, Record, ResponseId, StoreError, StoreFuture, TurnInput, create::Remembered, items::input_items,
-    keeper::Keeper,
+    ResponseId,
+    items::input_items,
+    storing::{Storing, Write},
 };
 
 /// Looks at the response to one request.
@@ -38,71 +38,6 @@ pub(crate) struct Keep {
     /// Whether the stream has begun.
     begun: bool,
     done: bool,
-}
-
-/// What is needed to store the response.
-pub(crate) struct Storing {
-    pub(crate) keeper: Arc<Keeper>,
-    pub(crate) owner: Owner,
-    pub(crate) request: Remembered,
-    /// Whether the request asks for a stream.
-    pub(crate) streams: bool,
-    /// What the request adds, if it was written down before the end.
-    pub(crate) input: Option<TurnInput>,
-    /// Whether the store was told what the request adds.
-    pub(crate) prepared: Option<Prepared>,
-}
-
-/// A response that the store was told of, until it is put: else the store hears that it does not
-/// come.
-pub(crate) struct Prepared {
-    keeper: Arc<Keeper>,
-    id: ResponseId,
-    was_put: bool,
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if !self.was_put {
-            self.keeper.store().abandon(self.id);
-        }
-    }
-}
-
-/// A request that adds at least so many bytes is written down while its response is waited for,
-/// and the store hears of it.
-const LARGE: usize = 32 << 10;
-
-/// What is written down behind the items is seldom longer: to grow would copy the rest once more.
-const ROOM_AFTER_ITEMS: usize = 256;
-
-impl Storing {
-    /// What the request adds, with room for so many bytes after it.
-    fn take_input(&mut self, room: usize) -> TurnInput {
-        self.input.take().unwrap_or_else(|| self.write_input(room))
-    }
-
-    /// Tells the store what is written down, unless it knows.
-    fn prepare(&mut self, id: ResponseId) {
-        let Some(input) = self.input.as_mut().filter(|_| self.prepared.is_none()) else { return };
-        let (place, part) = input.written();
-        self.keeper.store().prepare(id, place, part);
-        self.prepared = Some(Prepared { keeper: self.keeper.clone(), id, was_put: false });
-    }
-
-    fn write_input(&mut self, room: usize) -> TurnInput {
-        let Remembered { input, pending, tools, known, .. } = &mut self.request;
-        // The body of the request is held by nothing else.
-        let (input, pending, known) = (mem::take(input), mem::take(pending), mem::take(known));
-        TurnInput::new(&self.owner, &input, pending, tools.take().as_ref(), known, room)
-    }
-}
-
-/// A write that the end of a response waits for.
-struct Write {
-    event: Option<Event>,
-    record: Arc<Record>,
-    future: StoreFuture<()>,
 }
 
 /// Items of a stream, for an upstream whose last event does not repeat them.
@@ -161,38 +96,23 @@ impl Keep {
         if status == "completed" && !response.has("completed_at") {
             response.set("completed_at", Value::serialize(&now()));
         }
-        let storing = self.storing.as_mut()?;
+        self.storing.as_ref()?;
         let mut output = response.get("output").and_then(|output| input_items(Some(output))).unwrap_or_default();
         if output.is_empty() {
             output = self.collected.take()?;
         }
-        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + ROOM_AFTER_ITEMS;
-        let input = storing.take_input(room);
-        let record = NewTurn {
-            id: self.id,
-            previous: self.previous,
-            depth: storing.request.depth,
-            owner: &storing.owner,
-            input,
-            output: &output,
-            response,
-            tool_choice: storing.request.tool_choice.as_ref(),
-        };
-        let record = Arc::new(record.into_record());
-        let future = storing.keeper.store().put(record.clone());
-        Some(Box::new(Write { event: None, record, future }))
+        Some(Box::new(Write::new(output)))
     }
 
-    /// The write is done: whether the response was stored.
-    fn written(&mut self, record: &Record, result: Result<(), StoreError>) -> bool {
-        let Some(mut storing) = self.storing.take() else { return false };
-        match result {
-            Ok(()) => {
-                if let Some(prepared) = &mut storing.prepared {
-                    prepared.was_put = true;
-                }
+    /// Goes on with the write; says whether the response was stored.
+    fn poll_write(&mut self, cx: &mut Context<'_>, object: Option<&Object>) -> Poll<bool> {
+        let (Some(write), Some(storing)) = (&mut self.write, &mut self.storing) else { return Poll::Ready(false) };
+        let result = ready!(write.poll(cx, (self.id, self.previous), storing, object));
+        let Some(storing) = self.storing.take() else { return Poll::Ready(false) };
+        Poll::Ready(match result {
+            Ok(record) => {
                 metrics::counter!("tower_responses_store_writes_total").increment(1);
-                storing.keeper.keep(record);
+                storing.done(&record);
                 self.kept = true;
                 true
             }
@@ -201,7 +121,7 @@ impl Keep {
                 tracing::error!(%error, "a response could not be stored: it is delivered with store: false");
                 false
             }
-        }
+        })
     }
 }
 
@@ -277,11 +197,11 @@ impl EventFilter for Keep {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
-        let Some(write) = &mut self.write else { return Poll::Ready(()) };
-        let result = ready!(write.future.as_mut().poll(cx));
-        let Some(mut write) = self.write.take() else { return Poll::Ready(()) };
-        let is_stored = self.written(&write.record, result);
-        let Some(mut event) = write.event.take() else { return Poll::Ready(()) };
+        if self.write.is_none() {
+            return Poll::Ready(());
+        }
+        let is_stored = ready!(self.poll_write(cx, None));
+        let Some(mut event) = self.write.take().and_then(|write| write.event) else { return Poll::Ready(()) };
         if !is_stored && let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) {
             response.set("store", Value::bool(false));
         }
@@ -291,15 +211,9 @@ impl EventFilter for Keep {
 }
 
 impl RewriteResponse for Keep {
-    fn waiting(&mut self) {
-        if let Some(storing) = self.storing.as_mut().filter(|storing| storing.input.is_none())
-            && storing.request.input.iter().map(Bytes::len).sum::<usize>() >= LARGE
-        {
-            storing.input = Some(storing.write_input(LARGE / 4));
-            // The first event of a stream is not to compete with the store: there is time after it.
-            if !storing.streams {
-                storing.prepare(self.id);
-            }
+    fn waiting(&mut self, cx: &mut Context<'_>) {
+        if let Some(storing) = &mut self.storing {
+            storing.write_ahead(cx, self.id);
         }
     }
 
@@ -323,10 +237,12 @@ impl RewriteResponse for Keep {
     }
 
     fn poll_object(&mut self, cx: &mut Context<'_>, response: &mut Object) -> Poll<()> {
-        let Some(write) = &mut self.write else { return Poll::Ready(()) };
-        let result = ready!(write.future.as_mut().poll(cx));
-        let Some(write) = self.write.take() else { return Poll::Ready(()) };
-        if !self.written(&write.record, result) {
+        if self.write.is_none() {
+            return Poll::Ready(());
+        }
+        let is_stored = ready!(self.poll_write(cx, Some(response)));
+        self.write = None;
+        if !is_stored {
             response.set("store", Value::bool(false));
         }
         Poll::Ready(())

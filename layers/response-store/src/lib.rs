@@ -84,21 +84,26 @@ mod items;
 mod keep;
 mod keeper;
 mod layer;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod leaves;
 mod listing;
 #[cfg(feature = "memory")]
 mod memory;
 mod open;
 mod owner;
+mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod recent;
 #[cfg(feature = "redis")]
 mod redis;
+mod references;
 mod route;
 mod service;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
+mod storing;
 mod texts;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod time;
@@ -123,7 +128,7 @@ pub use self::{
     owner::Owner,
     service::ResponseStoreService,
     store::{
-        Digest, History, ItemKey, Page, Place, Record, Removed, ResponseStore, Shared, Stats, StoreError,
+        Digest, History, ItemKey, MAX_ITEMS, Page, Place, Record, Removed, ResponseStore, Shared, Stats, StoreError,
         StoreErrorKind, StoreFuture, Stored,
     },
     turn::{NewTurn, OutputItem, Turn, TurnInput},

@@ -134,10 +134,10 @@ impl ResponseStore for PostgresStore {
         })
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
         let owner = owner.clone();
         self.run(async move |client, inner: Arc<Inner>| {
-            read::find_item(&client, &owner, item, horizon(inner.ttl)).await
+            read::find_items(&client, &owner, &items, horizon(inner.ttl)).await
         })
     }
 

@@ -6,8 +6,15 @@ mod parse;
 mod scripts;
 mod tls;
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future::try_join_all;
 use redis::FromRedisValue;
 
 use self::{connection::Connection, scripts::Scripts};
@@ -232,14 +239,23 @@ impl Inner {
         Ok(self.connection.script::<i64>(&call).await? == 1)
     }
 
-    async fn find_item(&self, owner: &Owner, item: ItemKey) -> Result<Option<Stored>, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.item_key(item));
-        let id: Option<Vec<u8>> = self.connection.command(&get).await?;
-        match id.and_then(|id| id.try_into().ok()).map(ResponseId::from_bytes) {
-            Some(id) => self.get(owner, id).await,
-            None => Ok(None),
-        }
+    /// All are asked for at once, and then whether what was found is still there.
+    async fn find_items(&self, owner: &Owner, items: &[ItemKey]) -> Result<Vec<Option<ResponseId>>, StoreError> {
+        let ids = try_join_all(items.iter().map(async |item| {
+            let mut get = redis::cmd("GET");
+            get.arg(self.item_key(*item));
+            self.connection.command::<Option<Vec<u8>>>(&get).await
+        }));
+        let id = |id: Option<Vec<u8>>| id.and_then(|id| id.try_into().ok()).map(ResponseId::from_bytes);
+        let mut found: Vec<_> = ids.await?.into_iter().map(id).collect();
+        let different: HashSet<_> = found.iter().flatten().copied().collect();
+        let is_there = try_join_all(different.into_iter().map(async |id| {
+            let is_there = self.exists(owner, id).await?;
+            Ok::<_, StoreError>((id, is_there))
+        }));
+        let is_there: HashMap<_, _> = is_there.await?.into_iter().collect();
+        found.iter_mut().for_each(|found| *found = found.filter(|id| is_there.get(id) == Some(&true)));
+        Ok(found)
     }
 }
 
@@ -268,9 +284,9 @@ impl ResponseStore for RedisStore {
         self.run(async move |inner: Arc<Inner>| inner.delete(&owner, id).await)
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
         let owner = owner.clone();
-        self.run(async move |inner: Arc<Inner>| inner.find_item(&owner, item).await)
+        self.run(async move |inner: Arc<Inner>| inner.find_items(&owner, &items).await)
     }
 
     fn stats(&self) -> StoreFuture<Stats> {

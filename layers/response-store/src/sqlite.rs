@@ -168,9 +168,9 @@ impl ResponseStore for SqliteStore {
         self.shared.writer.run(0, move |connection, _| remove::delete(connection, &owner, id, horizon))
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
         let (owner, horizon) = (owner.clone(), self.horizon());
-        self.read(move |connection| read::find_item(connection, &owner, item, horizon))
+        self.read(move |connection| read::find_items(connection, &owner, &items, horizon))
     }
 
     fn stats(&self) -> StoreFuture<Stats> {

@@ -45,7 +45,9 @@ impl Readers {
         let (reply, done) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
             // Whoever asked may have left.
-            let _ = reply.send(work(connection));
+            if !reply.is_closed() {
+                let _ = reply.send(work(connection));
+            }
         });
         if let Some(queue) = &self.queue {
             let _ = queue.send(work);
