@@ -67,6 +67,13 @@ impl Gateway {
         None
     }
 
+    /// The bytes that it had in memory at most.
+    pub fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")).expect("its peak");
+        peak.trim().parse::<usize>().expect("a number") << 10
+    }
+
     pub async fn post(&self, body: &Value) -> (u16, Value) {
         let request = Request::post(format!("{}/v1/responses", self.url)).header("content-type", "application/json");
         json(send(request.body(Full::from(body.to_string())).expect("a request")).await).await
