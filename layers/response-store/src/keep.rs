@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::response::Parts;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    response::Parts,
+};
 use tower_responses_core::{
     ApiError,
     json::{Object, Value},
@@ -129,6 +133,31 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Whether a success is announced as what a response can be.
+fn is_announced(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    // As nearly everybody spells them.
+    if matches!(kind, b"application/json" | b"text/event-stream" | b"text/event-stream; charset=utf-8") {
+        return true;
+    }
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(b"application/json") || essence.eq_ignore_ascii_case(b"text/event-stream")
+}
+
+fn is_response(object: &Object) -> bool {
+    match object.get("output").filter(|output| !output.is_null()) {
+        Some(output) => output.is_array(),
+        None => object.member_is("object", "response"),
+    }
+}
+
+/// The upstream speaks of success, and has nothing to show for it.
+fn no_response() -> ApiError {
+    tracing::warn!("the upstream answered with something that is no response");
+    let message = "The upstream answered with something that is no response.";
+    ApiError::new(StatusCode::BAD_GATEWAY, message).code("upstream_error")
+}
+
 fn is_terminal(status: &str) -> bool {
     matches!(status, "completed" | "incomplete" | "failed" | "cancelled")
 }
@@ -219,10 +248,33 @@ impl RewriteResponse for Keep {
 
     fn head(&mut self, head: &mut Parts) {
         self.success = head.status.is_success();
+        // What is announced as neither is read all the same, to find out whether it is a response.
+        if self.success && !is_announced(&head.headers) {
+            head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
     }
 
-    fn object(&mut self, _: &mut Parts, response: &mut Object) -> Result<(), ApiError> {
-        if !self.success || !(response.member_is("object", "response") || response.has("output")) {
+    fn text(&mut self, head: &mut Parts, text: Bytes) -> Bytes {
+        if !self.success {
+            return text;
+        }
+        let error = no_response();
+        head.status = error.status();
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        error.to_body()
+    }
+
+    fn object(&mut self, head: &mut Parts, response: &mut Object) -> Result<(), ApiError> {
+        if !self.success {
+            return Ok(());
+        }
+        if !is_response(response) {
+            // It may say why it is none.
+            if response.get("error").is_none_or(|error| error.member_str("message").is_none()) {
+                return Err(no_response());
+            }
+            head.status = StatusCode::BAD_GATEWAY;
             return Ok(());
         }
         let status = response.get_str("status").map_or_else(|| "completed".to_owned(), |status| status.into_owned());
