@@ -17,13 +17,21 @@
 //! The stores may share what they keep: no test looks at what it has not written, but for
 //! [`Stats`](crate::Stats) that grow.
 
+mod age;
+mod items;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
-    History, ItemKey, MAX_ITEMS, Owner, Record, ResponseId, ResponseStore, Shared, StoreErrorKind, Stored,
+    History, ItemKey, Owner, Record, ResponseId, ResponseStore, Shared, StoreErrorKind, Stored,
     turn::testing::{TestTurn, texts_of},
+};
+
+pub use self::{
+    age::{counts_the_time_from_the_last_turn, forgets_after_the_time_to_live, keeps_for_ever, prunes_what_is_old},
+    items::{finds_items_together, finds_the_newest_item, takes_the_same_items_again},
 };
 
 /// Long enough for no test to see the end of it.
@@ -31,6 +39,9 @@ pub const LONG: Duration = Duration::from_secs(3600);
 
 /// Short enough to wait for.
 pub const SHORT: Duration = Duration::from_secs(2);
+
+/// No end at all.
+pub const FOR_EVER: Duration = Duration::MAX;
 
 #[doc(hidden)]
 pub fn as_option(store: impl Into<Option<Store>>) -> Option<Store> {
@@ -67,6 +78,7 @@ macro_rules! store_conformance {
             counts_the_time_from_the_last_turn,
         );
         $crate::store_conformance!(@tests $store, LONG: prunes_what_is_old,);
+        $crate::store_conformance!(@tests $store, FOR_EVER: keeps_for_ever,);
     };
     (@tests $store:path, $ttl:ident: $($name:ident,)*) => {
         $(
@@ -296,57 +308,6 @@ pub async fn refuses_to_continue_what_has_gone(store: Store) {
     assert!(get(&store, &owner, late_id).await.is_none(), "nothing of it is visible");
 }
 
-/// An item's id may be used again: the newest counts.
-pub async fn finds_the_newest_item(store: Store) {
-    let owner = owner();
-    let with_message = |previous, text: &str| {
-        TestTurn { owner: &owner, previous, input: &[], output: &[text], tools: None, item: Some("msg_1") }.record()
-    };
-    let item = ItemKey::new(&owner, "msg_1");
-    let first = put(&store, with_message(None, "old")).await;
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    let second = put(&store, with_message(Some(first), "new")).await;
-    assert_eq!(with_item(&store, &owner, item).await, Some(second));
-    let found = get(&store, &owner, second).await.expect("it is there");
-    assert_eq!(texts_of(&found.body), vec!["new".to_owned()]);
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    let third = put(&store, with_message(None, "other conversation")).await;
-    assert_eq!(with_item(&store, &owner, item).await, Some(third));
-    assert!(store.delete(&owner, third).await.expect("the store answers"));
-    assert_ne!(with_item(&store, &owner, item).await, Some(third));
-}
-
-/// Many items are found at once: the answers stand in the order of what was asked for, and the same
-/// may be asked for twice.
-pub async fn finds_items_together(store: Store) {
-    let owner = owner();
-    let key = |number: usize| ItemKey::new(&owner, &format!("msg_{number}"));
-    let mut ids = Vec::new();
-    for response in 0..4 {
-        let mut record = turn(&owner, ids.last().copied(), "text");
-        record.items = (0..MAX_ITEMS).filter(|number| number % 4 == response).map(key).collect();
-        ids.push(put(&store, record).await);
-    }
-    let found = store.find_items(&owner, (0..MAX_ITEMS).rev().map(key).collect()).await.expect("the store can be read");
-    assert_eq!(found, (0..MAX_ITEMS).rev().map(|number| Some(ids[number % 4])).collect::<Vec<_>>());
-    let asked = [1, 1_000, 1, 0].map(key).to_vec();
-    let found = store.find_items(&owner, asked).await.expect("the store can be read");
-    assert_eq!(found, [Some(ids[1]), None, Some(ids[1]), Some(ids[0])]);
-    assert_eq!(store.find_items(&owner, Vec::new()).await.expect("the store can be read"), []);
-}
-
-/// Clients replay items with their ids.
-pub async fn takes_the_same_items_again(store: Store) {
-    let owner = owner();
-    let mut previous = None;
-    for _ in 0..3 {
-        let mut record = turn(&owner, previous, "same");
-        record.items = vec![ItemKey::new(&owner, "msg_1"), ItemKey::new(&owner, "msg_2")];
-        previous = Some(put(&store, record).await);
-    }
-    assert_eq!(said(&store, &owner, previous.expect("it was put")).await.len(), 6);
-}
-
 /// Sixty turns with the same 60 KB take less than three times that.
 pub async fn keeps_shared_texts_once(store: Store) {
     let owner = owner();
@@ -434,43 +395,4 @@ pub async fn counts(store: Store) {
     assert!(after.conversations > before.conversations);
     assert!(after.responses >= before.responses + 2);
     assert!(after.bytes > before.bytes);
-}
-
-/// What is older than the time to live does not exist.
-pub async fn forgets_after_the_time_to_live(store: Store) {
-    let owner = owner();
-    let mut record = turn(&owner, None, "a");
-    let item = ItemKey::new(&owner, "msg_1");
-    record.items = vec![item];
-    let id = put(&store, record).await;
-    assert!(get(&store, &owner, id).await.is_some());
-    tokio::time::sleep(SHORT + Duration::from_millis(500)).await;
-    assert!(get(&store, &owner, id).await.is_none());
-    assert!(history(&store, &owner, id).await.is_none());
-    assert!(!store.exists(&owner, id).await.expect("the store can be read"));
-    assert_eq!(with_item(&store, &owner, item).await, None);
-}
-
-/// The first turn of a conversation that goes on does not expire before the last.
-pub async fn counts_the_time_from_the_last_turn(store: Store) {
-    let owner = owner();
-    let mut ids = chain(&store, &owner, &["0"]).await;
-    for n in 1..4 {
-        tokio::time::sleep(SHORT / 2).await;
-        ids.push(put(&store, turn(&owner, ids.last().copied(), &n.to_string())).await);
-    }
-    assert_eq!(said(&store, &owner, ids[3]).await.len(), 8);
-    assert!(get(&store, &owner, ids[0]).await.is_some());
-}
-
-/// An operator can remove what was not used for some time.
-pub async fn prunes_what_is_old(store: Store) {
-    let owner = owner();
-    let old = chain(&store, &owner, &["a", "b"]).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let new = chain(&store, &owner, &["c"]).await;
-    let removed = store.prune(Duration::from_millis(1000)).await.expect("the store answers");
-    assert!(removed.conversations >= 1 && removed.responses >= 2, "{removed:?}");
-    assert!(get(&store, &owner, old[1]).await.is_none());
-    assert!(get(&store, &owner, new[0]).await.is_some());
 }

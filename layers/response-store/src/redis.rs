@@ -84,6 +84,9 @@ impl Default for RedisOptions {
     }
 }
 
+/// What expires later than in a million years does not expire: servers count no further.
+const LONGEST_TTL: i64 = 1_000_000 * 366 * 24 * 60 * 60 * 1000;
+
 impl RedisOptions {
     /// Takes what stands behind the `?` of a URL: `prefix=NAME`, `wait=REPLICAS` and
     /// `sslrootcert=PATH`.
@@ -108,8 +111,9 @@ impl RedisOptions {
         Ok(self)
     }
 
-    fn ttl_ms(&self) -> i64 {
-        i64::try_from(self.store.ttl.as_millis()).unwrap_or(i64::MAX >> 1)
+    /// `None` is for ever.
+    fn ttl_ms(&self) -> Option<i64> {
+        i64::try_from(self.store.ttl.as_millis()).ok().filter(|ttl| *ttl <= LONGEST_TTL)
     }
 }
 
@@ -175,7 +179,7 @@ impl Inner {
         loop {
             let mut call = self.scripts.put.key(&key);
             call.arg(record.owner.as_str()).arg(&record.id.own()[..]).arg(&previous[..]).arg(&meta[..]);
-            call.arg(&record.body[..]).arg(self.options.ttl_ms()).arg(wanted);
+            call.arg(&record.body[..]).arg(self.options.ttl_ms().unwrap_or_default()).arg(wanted);
             for shared in record.shared.iter().filter(|_| with_texts) {
                 call.arg(&shared.digest()[..]).arg(&shared.text()[..]);
             }
@@ -193,7 +197,10 @@ impl Inner {
     async fn index(&self, record: &Record) -> Result<(), StoreError> {
         let commands = record.items.iter().map(|item| {
             let mut set = redis::cmd("SET");
-            set.arg(self.item_key(*item)).arg(&record.id.to_bytes()[..]).arg("PX").arg(self.options.ttl_ms());
+            set.arg(self.item_key(*item)).arg(&record.id.to_bytes()[..]);
+            if let Some(ttl) = self.options.ttl_ms() {
+                set.arg("PX").arg(ttl);
+            }
             set
         });
         self.connection.all(commands.collect()).await
@@ -297,13 +304,12 @@ impl ResponseStore for RedisStore {
     fn prune(&self, older_than: Duration) -> StoreFuture<Removed> {
         let inner = self.inner.clone();
         let older_than = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
-        let remaining = inner.options.ttl_ms().saturating_sub(older_than);
-        Box::pin(async move { inner.remove("", remaining).await })
+        Box::pin(async move { inner.remove("", older_than).await })
     }
 
     fn delete_owner(&self, owner: &Owner) -> StoreFuture<Removed> {
         let (inner, owner) = (self.inner.clone(), owner.clone());
-        Box::pin(async move { inner.remove(owner.as_str(), i64::MAX).await })
+        Box::pin(async move { inner.remove(owner.as_str(), 0).await })
     }
 
     fn export(&self, owner: Option<&Owner>, after: Option<Place>) -> StoreFuture<Page> {
