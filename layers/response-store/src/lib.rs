@@ -47,9 +47,12 @@
 //! it, byte for byte.
 //!
 //! A conversation is kept for a time that counts from its last turn, 30 days by default, and goes
-//! as a whole. What a client deletes can neither be read nor continued, and stays part of its
-//! continuations until the last of them has gone. What belongs to another [`Owner`] is answered
-//! like what does not exist.
+//! as a whole. What belongs to another [`Owner`] is answered like what does not exist.
+//!
+//! What a client deletes with `DELETE …/responses/{id}` can neither be read nor continued from then
+//! on. Where other responses continue it, it stays part of them: it is kept, sent to the upstream
+//! when they are continued, and listed among their input items, until the last of them was deleted
+//! or has expired. Whoever wants all of a conversation gone deletes each of its responses.
 //!
 //! # Stores
 //! [`open`] chooses by URL.
@@ -124,7 +127,7 @@ pub use self::{
     id::{Conversation, InvalidId, ResponseId},
     items::{Calls, PendingCall, input_items, is_cut_call},
     layer::ResponseStoreLayer,
-    open::{DEFAULT_TTL, StoreOptions, open, open_with},
+    open::{Access, DEFAULT_TTL, StoreOptions, open, open_with},
     owner::Owner,
     service::ResponseStoreService,
     store::{

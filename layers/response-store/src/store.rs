@@ -56,8 +56,9 @@ pub trait ResponseStore: Send + Sync + fmt::Debug + 'static {
     /// Whether [`get`](Self::get) would find the response.
     fn exists(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool>;
 
-    /// Deletes one response: from now on it can neither be read nor continued. It stays part of
-    /// its continuations until the last of them is gone. Says whether it was there.
+    /// Deletes one response: from now on it can neither be read nor continued, and none of its items
+    /// is found. It stays part of its continuations, deleted or not, until the last of them is gone:
+    /// so long it is kept, and it is in their [histories](Self::history). Says whether it was there.
     fn delete(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool>;
 
     /// For each of these items the newest response of the owner that was kept with it among its

@@ -218,18 +218,16 @@ fn many_references_are_resolved() {
     let (layer, _) = layer();
     let first = run(object(Upstream::saying(&messages).ask(&layer, r#""input":"say""#)));
     let one = vec![references[7].clone(); MANY];
-    for (order, references, items) in [
-        ("in order", references.iter().collect::<Vec<_>>(), MANY),
-        ("from the last", references.iter().rev().collect(), MANY),
-        ("one again and again", one.iter().collect(), MANY),
+    for (order, references, previous, before) in [
+        ("in order", references.iter().collect::<Vec<_>>(), String::new(), 0),
+        ("from the last", references.iter().rev().collect(), continuing(&first), MANY + 1),
+        ("one again and again", one.iter().collect(), String::new(), 0),
     ] {
-        for (previous, before) in [(String::new(), 0), (continuing(&first), MANY + 1)] {
-            let upstream = Upstream::default();
-            let members = format!(r#"{previous}"store":false,{}"#, input(references.iter().copied()));
-            let next = assert_quick(order, || run(object(upstream.clone().ask(&layer, &members))));
-            assert_eq!(error_of(&next), None, "{order}");
-            assert_eq!(upstream.items.load(Ordering::Relaxed), items + before, "{order}");
-        }
+        let upstream = Upstream::default();
+        let members = format!(r#"{previous}"store":false,{}"#, input(references));
+        let next = assert_quick(order, || run(object(upstream.clone().ask(&layer, &members))));
+        assert_eq!(error_of(&next), None, "{order}");
+        assert_eq!(upstream.items.load(Ordering::Relaxed), MANY + before, "{order}");
     }
     let unknown = texts(|id| reference(id + MANY));
     let next = assert_quick("unknown", || run(object(Upstream::default().ask(&layer, &input(&unknown)))));
