@@ -120,7 +120,7 @@ pub struct LimitSettings {
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionSettings {
-    /// Days after the last turn of a conversation. Default: 30.
+    /// Days after the last turn of a conversation; 0 is for ever. Default: 30.
     pub days: Option<f64>,
     /// Bytes of hot conversations in memory. Default: 64 MiB.
     pub cache_bytes: Option<usize>,
@@ -214,13 +214,13 @@ impl Settings {
             Some(url) => Ok(url.clone()),
             None => {
                 let folder = data_directory();
-                std::fs::create_dir_all(&folder).map_err(|error| {
+                private_folder().create(&folder).map_err(|error| {
                     ConfigError(format!(
                         "the data directory {} cannot be made: {error} (--store names another place)",
                         folder.display()
                     ))
                 })?;
-                Ok(format!("sqlite:{}", folder.join("responses.db").display()))
+                Ok(default_store())
             }
         }
     }
@@ -234,7 +234,22 @@ pub(super) fn hide_password(url: &str) -> String {
     }
 }
 
-fn data_directory() -> PathBuf {
+/// Makes folders that nobody else can look into.
+fn private_folder() -> std::fs::DirBuilder {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// SQLite in the platform's data directory.
+pub(super) fn default_store() -> String {
+    format!("sqlite:{}", data_directory().join("responses.db").display())
+}
+
+/// Where this program keeps what is its own.
+pub(super) fn data_directory() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || variable("HOME").unwrap_or_default();
     let base = if cfg!(target_os = "macos") {

@@ -122,17 +122,44 @@ fn websocket(settings: &Settings) -> WebSocketLayer {
 }
 
 /// The store of this URL; `None` for `none`.
-pub(in crate::gateway) async fn open_store(
-    settings: &Settings,
-    url: &str,
-) -> Result<Option<Arc<dyn ResponseStore>>, BoxError> {
+async fn open_store(settings: &Settings, url: &str) -> Result<Option<Arc<dyn ResponseStore>>, BoxError> {
     if url == "none" {
         return Ok(None);
     }
     let mut options = response_store::StoreOptions::default();
     if let Some(days) = settings.retention.days {
-        options.ttl = Duration::try_from_secs_f64(days * 86_400.0)
-            .map_err(|_| ConfigError::new(format!("retention.days: {days} is no number of days")))?;
+        options.ttl = retention("retention.days", days)?;
     }
     Ok(Some(response_store::open_with(url, &options).await?))
+}
+
+/// So many days, of which 0 are for ever.
+pub(in crate::gateway) fn retention(name: &str, days: f64) -> Result<Duration, ConfigError> {
+    match Duration::try_from_secs_f64(days * 86_400.0) {
+        Ok(_) if days == 0.0 => Ok(Duration::MAX),
+        Ok(time) => Ok(time),
+        Err(_) => Err(ConfigError::new(format!("{name}: {days} is no number of days; 0 is for ever"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_days_are_for_ever_and_fewer_are_an_error() {
+        for (days, time) in [
+            (0.0, Some(Duration::MAX)),
+            (-0.0, Some(Duration::MAX)),
+            (0.5, Some(Duration::from_secs(43_200))),
+            (30.0, Some(response_store::DEFAULT_TTL)),
+            (-1.0, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            let retention = retention("days", days);
+            assert_eq!(retention.as_ref().ok(), time.as_ref(), "{days}");
+            assert!(retention.is_ok() || retention.is_err_and(|error| error.to_string().contains("for ever")));
+        }
+    }
 }
