@@ -107,7 +107,7 @@ fn nothing_is_made_where_there_is_nothing() {
         assert!(said.contains("no store in"), "{said}");
     }
     let left: Vec<_> = std::fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left, [empty.clone()]);
+    assert_eq!(left, std::slice::from_ref(&empty));
     assert_eq!(std::fs::metadata(empty).unwrap().len(), 0);
 }
 
