@@ -97,8 +97,17 @@ pub(crate) fn references_too_large(limit: usize) -> ApiError {
 
 /// The items that a request adds.
 pub(crate) fn added_items(request: &Object) -> Result<Vec<Bytes>, ApiError> {
-    input_items(request.get("input"))
-        .ok_or_else(|| ApiError::bad_request("Invalid type for 'input': expected a string or an array.").param("input"))
+    input_items(request.get("input")).ok_or_else(invalid_input)
+}
+
+/// Refuses what [`added_items`] refuses.
+pub(crate) fn check_input(request: &Object) -> Result<(), ApiError> {
+    let is_one = |input: &Value| input.is_array() || input.is_string() || input.is_null();
+    if request.get("input").is_none_or(is_one) { Ok(()) } else { Err(invalid_input()) }
+}
+
+fn invalid_input() -> ApiError {
+    ApiError::bad_request("Invalid type for 'input': expected a string or an array.").param("input")
 }
 
 /// The calls of the turn before that the input has not answered so far.

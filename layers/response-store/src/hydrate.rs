@@ -13,7 +13,8 @@ use crate::{
     Owner, ResponseId,
     cache::Chain,
     create::{
-        Asked, Unanswered, added_items, item_not_found, prepare, previous_not_found, references_too_large, store_failed,
+        Asked, Unanswered, added_items, check_input, item_not_found, prepare, previous_not_found, references_too_large,
+        store_failed,
     },
     keep::Keep,
     keeper::Keeper,
@@ -152,8 +153,13 @@ impl Opening {
         Ok(self.prepare(&chain, input))
     }
 
+    /// What the request adds, as far as it is needed.
     fn added_items(&self) -> Result<Vec<Bytes>, ApiError> {
-        if self.asked.store || self.asked.previous.is_some() { added_items(&self.body) } else { Ok(Vec::new()) }
+        match &self.config.keeper {
+            Some(_) if self.asked.store || self.asked.previous.is_some() => added_items(&self.body),
+            None if self.asked.store => check_input(&self.body).map(|()| Vec::new()),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The body for the upstream, and what is to be done with the response.

@@ -23,7 +23,6 @@ use tower_responses_core::{
 
 use crate::{
     ResponseId,
-    items::input_items,
     storing::{Storing, Write},
 };
 
@@ -101,10 +100,11 @@ impl Keep {
             response.set("completed_at", Value::serialize(&now()));
         }
         self.storing.as_ref()?;
-        let mut output = response.get("output").and_then(|output| input_items(Some(output))).unwrap_or_default();
-        if output.is_empty() {
-            output = self.collected.take()?;
-        }
+        let output = response.get("output").and_then(Value::elements).unwrap_or_default();
+        let output = match output.iter().map(Value::text).collect::<Vec<_>>() {
+            none if none.is_empty() => self.collected.take()?,
+            output => output,
+        };
         Some(Box::new(Write::new(output)))
     }
 
