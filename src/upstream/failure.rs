@@ -1,9 +1,22 @@
 use std::{error::Error, io, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tower_responses_core::{ApiError, BoxError};
 
-use super::roots::refusal;
+use super::{UpstreamUrl, roots::refusal};
+
+/// Who was asked, and for which request.
+pub(super) struct Asked<'a> {
+    pub(super) upstream: &'a UpstreamUrl,
+    pub(super) request_id: Option<&'a HeaderValue>,
+}
+
+impl Asked<'_> {
+    fn warn(&self, error: &str) {
+        let request_id = self.request_id.and_then(|id| id.to_str().ok());
+        tracing::warn!(upstream = %self.upstream, request_id, error, "the upstream gave no answer");
+    }
+}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -21,10 +34,10 @@ impl From<hyper_util::client::legacy::Error> for NoAnswer {
 }
 
 impl NoAnswer {
-    /// What the client hears of it.
-    pub(super) fn to_error(&self) -> ApiError {
+    /// What the client hears of it, and the operator.
+    pub(super) fn to_error(&self, asked: &Asked<'_>) -> ApiError {
         let (Self::Unreachable(error) | Self::Broken(error)) = self;
-        tracing::warn!(error = %chain(&**error), "the upstream gave no answer");
+        asked.warn(&chain(&**error));
         if matches!(self, Self::Broken(_)) {
             return ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer")
                 .code("upstream_error");
@@ -41,8 +54,9 @@ impl NoAnswer {
     }
 }
 
-pub(super) fn too_slow(limit: Duration) -> ApiError {
+pub(super) fn too_slow(limit: Duration, asked: &Asked<'_>) -> ApiError {
     let message = format!("the upstream has not begun to answer within {} seconds", limit.as_secs_f32());
+    asked.warn(&message);
     ApiError::new(StatusCode::GATEWAY_TIMEOUT, message).code("upstream_timeout")
 }
 

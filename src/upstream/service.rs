@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderName, HeaderValue, Request, Response, Uri, Version,
     header::{HOST, InvalidHeaderValue},
     request::Parts,
 };
@@ -28,11 +28,14 @@ use tower_service::Service;
 use super::{
     TrustedRoots, UpstreamUrl,
     connect::RetryConnect,
-    failure::{self, NoAnswer},
+    failure::{self, Asked, NoAnswer},
     headers::{Credential, prepare_request, remove_hop_by_hop},
     pool::{Pool, PooledBody},
     timed_body::{Limits, TimedBody},
 };
+
+/// The name that a request has in logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How an upstream is asked. Every time may be switched off with `None`.
 #[derive(Debug, Clone)]
@@ -201,12 +204,15 @@ where
         prepare_request(&mut head.headers, credential);
         // What our own transport put there means nothing further in.
         head.extensions = http::Extensions::new();
+        let request_id = head.headers.get(REQUEST_ID).cloned();
         let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = *config;
         let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
         UpstreamFuture {
             answer: client.ask(url, head, RequestBody::new(body)),
             sleep: first_byte_timeout.map(tokio::time::sleep),
             first_byte_timeout: first_byte_timeout.unwrap_or_default(),
+            shared: self.shared.clone(),
+            request_id,
             limits: Limits { idle: idle_timeout, total: total_timeout.map(|limit| (limit, Instant::now() + limit)) },
         }
     }
@@ -230,6 +236,8 @@ pin_project! {
         #[pin]
         sleep: Option<Sleep>,
         first_byte_timeout: Duration,
+        shared: Arc<Shared>,
+        request_id: Option<HeaderValue>,
         limits: Limits,
     }
 }
@@ -239,16 +247,17 @@ impl Future for UpstreamFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let asked = || Asked { upstream: &this.shared.url, request_id: this.request_id.as_ref() };
         if let Poll::Ready(answer) = this.answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(match answer {
                 Ok(response) => received(response, *this.limits),
-                Err(error) => error.to_error().into_response(),
+                Err(error) => error.to_error(&asked()).into_response(),
             }));
         }
         if let Some(sleep) = this.sleep.as_pin_mut()
             && sleep.poll(cx).is_ready()
         {
-            return Poll::Ready(Ok(failure::too_slow(*this.first_byte_timeout).into_response()));
+            return Poll::Ready(Ok(failure::too_slow(*this.first_byte_timeout, &asked()).into_response()));
         }
         Poll::Pending
     }

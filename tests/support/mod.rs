@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -32,8 +33,29 @@ impl Gateway {
 
     /// The same, with these environment variables.
     pub fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::spawn(Self::command(args).envs(env.iter().copied()))
+    }
+
+    /// The same, with the lines of its log.
+    pub fn start_logged(args: &[&str]) -> (Self, Arc<Mutex<Vec<String>>>) {
+        let mut gateway = Self::spawn(Self::command(args).stderr(Stdio::piped()));
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let (lines, read) = (BufReader::new(gateway.child.stderr.take().expect("its log")).lines(), log.clone());
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                read.lock().expect("nobody panics").push(line);
+            }
+        });
+        (gateway, log)
+    }
+
+    fn command(args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-responses"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args).envs(env.iter().copied());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
+        command
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let first = lines.next().expect("a line").expect("text");
@@ -41,6 +63,11 @@ impl Gateway {
         // Nobody else reads its output: the pipe must not fill up.
         std::thread::spawn(move || lines.count());
         Self { child, url }
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends SIGTERM or another signal.
