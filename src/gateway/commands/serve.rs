@@ -11,7 +11,7 @@ use crate::{
         cli::ServeArgs,
         config::hide_password,
         service::Gateway,
-        telemetry::{install_log, install_metrics},
+        telemetry::{install_log, install_metrics, keep_up},
     },
     response_store::{self, ResponseStore},
     websocket::{Connections, WebSocketLayer},
@@ -75,7 +75,11 @@ impl Running {
         let store_url = settings.store_url()?;
         let store = open_store(settings, &store_url).await?;
         let websocket = websocket(settings);
-        let gateway = Gateway { store: store.clone(), metrics: install_metrics(), websocket: websocket.clone() };
+        let metrics = install_metrics();
+        if let Some(metrics) = &metrics {
+            tokio::spawn(keep_up(metrics.clone()));
+        }
+        let gateway = Gateway { store: store.clone(), metrics, websocket: websocket.clone() };
         let websocket = websocket.connections();
         let service = build(settings, gateway)?;
         let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8080");
@@ -136,3 +140,6 @@ pub(in crate::gateway) async fn open_store(
     }
     Ok(Some(response_store::open_with(url, &options).await?))
 }
+
+#[cfg(test)]
+mod tests;
