@@ -15,7 +15,7 @@ pub mod sse;
 mod tool_map;
 
 pub use self::{
-    body::{BodyUse, CollectError, ReadError, ReadObject, RequestBody, ResponseBody},
+    body::{BodyBudget, BodyUse, CollectError, ReadError, ReadObject, RequestBody, ReservedBytes, ResponseBody},
     error::ApiError,
     tool_map::{ClientTool, ToolKind, ToolMap, ToolMapBuilder},
 };

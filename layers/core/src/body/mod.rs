@@ -1,7 +1,10 @@
 //! The bodies that the layers share: what one layer has read, the next does not read again.
 
+mod budget;
 mod collect;
+mod count;
 mod downcast;
+mod limited;
 mod request;
 mod response;
 
@@ -9,6 +12,7 @@ use std::cell::Cell;
 
 pub(crate) use self::collect::Collect;
 pub use self::{
+    budget::{BodyBudget, ReservedBytes},
     collect::CollectError,
     request::{BodyUse, ReadError, ReadObject, RequestBody},
     response::ResponseBody,
@@ -21,3 +25,6 @@ fn measured(object: &Object, measure: &Cell<Option<Measure>>) -> Measure {
     measure.set(Some(known));
     known
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::{Collect, CollectError, downcast::downcast, measured};
+use super::{BodyBudget, Collect, CollectError, downcast::downcast, limited::Limited, measured};
 use crate::{
     ApiError, BoxBody, BoxError,
     json::{Measure, Object, Opening},
@@ -83,11 +83,24 @@ impl RequestBody {
         }
     }
 
+    /// Bounds a body that nobody has read and that is passed on: one of more than `limit` bytes
+    /// breaks off with an [`ApiError`] of 413.
+    #[must_use]
+    pub fn limit(self, limit: usize) -> Self {
+        match self.content {
+            Content::Stream(body) if body.size_hint().upper().is_none_or(|most| most > limit as u64) => {
+                Self { content: Content::Stream(Limited::new(body, limit).boxed_unsync()) }
+            }
+            content => Self { content },
+        }
+    }
+
     /// Reads the body as a JSON object; at once if it has been read already.
     ///
     /// `head` tells what the body claims to be, and notes that it was parsed ([`BodyUse`]). Its
     /// `content-length` is removed, since an object may change its length: what sends the body
-    /// takes its exact length from [`Body::size_hint`].
+    /// takes its exact length from [`Body::size_hint`]. If it has a [`BodyBudget`], what is held of
+    /// the body is taken from that.
     pub fn read(self, head: &mut Parts, limit: usize) -> ReadObject {
         let body = match self.content {
             Content::Object(object, _) => return ReadObject::done(Ok(object)),
@@ -104,9 +117,10 @@ impl RequestBody {
             metrics::counter!("tower_responses_request_parsed_again_total").increment(1);
             tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
         }
+        let reserved = head.extensions.get::<BodyBudget>().and_then(|budget| budget.reserve(0));
         // Most of a request is in these, and whoever reads requests reads them.
         let opening = Box::new(Opening::new(&["input", "tools"]));
-        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), opening) }
+        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true).reserving(reserved), opening) }
     }
 }
 
@@ -282,6 +296,13 @@ impl std::error::Error for ReadError {}
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
+        let error = match error {
+            ReadError::Body(error) => match error.into_api_error() {
+                Ok(error) => return error,
+                Err(error) => ReadError::Body(error),
+            },
+            error => error,
+        };
         let message = error.to_string();
         match error {
             ReadError::ContentType(_) | ReadError::ContentEncoding(_) => {
