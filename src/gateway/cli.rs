@@ -16,7 +16,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Show in ten seconds what the gateway does, with an upstream of its own.
     Demo(commands::demo::DemoArgs),
     /// Write what Codex needs to use a gateway, or run Codex with it.
@@ -76,6 +76,10 @@ pub(super) struct ServeArgs {
     /// Requests that may be in flight at once; those beyond wait, and beyond the queue get 429.
     #[arg(long, env = "TOWER_RESPONSES_MAX_IN_FLIGHT", value_name = "N")]
     pub(super) max_in_flight: Option<usize>,
+    /// Connections at once; some more get an answer to /health. Default: 10,000, or what half of the
+    /// files that may be open allow. What else is bounded: [limits] of the configuration file.
+    #[arg(long, env = "TOWER_RESPONSES_MAX_CONNECTIONS", value_name = "N")]
+    pub(super) max_connections: Option<usize>,
     /// Allow browsers of this origin (* for all); may be repeated.
     #[arg(long = "cors", env = "TOWER_RESPONSES_CORS", value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) cors: Vec<String>,
@@ -93,7 +97,7 @@ pub(super) struct ServeArgs {
 impl Cli {
     pub(super) async fn run(self) -> Result<ExitCode, BoxError> {
         match self.command {
-            Command::Serve(args) => commands::serve::run(args).await,
+            Command::Serve(args) => commands::serve::run(*args).await,
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Codex(args) => commands::codex::run(args).await,
             Command::Check(args) => commands::check::run(args).await,

@@ -114,6 +114,17 @@ pub struct LimitSettings {
     pub websocket_idle: Option<f64>,
     /// WebSocket connections. Default: 10,000.
     pub websocket_connections: Option<usize>,
+    /// Connections of all kinds, and requests over HTTP/2. Default: 10,000, or what half of the files that may be open allow.
+    pub connections: Option<usize>,
+    /// Seconds for the head of a request to arrive, and between two requests of a connection; 0 is
+    /// for ever, here and below. Default: 30.
+    pub header_timeout: Option<f64>,
+    /// Seconds between two pieces of a request's body. Default: 30.
+    pub body_idle_timeout: Option<f64>,
+    /// Seconds that are waited for a request's body in all. Default: 300.
+    pub body_total_timeout: Option<f64>,
+    /// Seconds for a client to take the next piece of an answer. Default: 60.
+    pub write_timeout: Option<f64>,
 }
 
 /// How long responses are kept.
@@ -177,6 +188,7 @@ impl Settings {
             settings.upstream.ca_file.clone_from(&args.upstream_ca_file);
         }
         settings.heartbeat = args.heartbeat.or(settings.heartbeat);
+        settings.limits.connections = args.max_connections.or(settings.limits.connections);
         settings.limits.in_flight = args.max_in_flight.or(settings.limits.in_flight);
         settings.retention.finish_abandoned = args.finish_abandoned.or(settings.retention.finish_abandoned);
         settings.upstream.drop_authorization |= args.drop_authorization;

@@ -5,14 +5,12 @@ mod admin;
 mod cli;
 mod commands;
 mod config;
-mod connection_service;
 mod exchange_log;
 mod figures;
 mod in_flight;
 mod log_format;
 mod log_writer;
 mod model_lists;
-mod protocols;
 mod routes;
 mod server;
 mod service;
@@ -24,7 +22,7 @@ use clap::Parser;
 
 pub use self::{
     config::{ConfigError, Settings},
-    server::{Server, Shutdown},
+    server::{ConnectionLimits, Server, Shutdown},
     service::{Gateway, build},
 };
 

@@ -3,7 +3,6 @@ use std::{collections::HashSet, convert::Infallible, path::Path, sync::Arc, time
 use futures_util::future::{BoxFuture, Either, FutureExt};
 use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{ServiceBuilder, ServiceExt, util::option_layer};
 use tower_http::{
@@ -55,7 +54,7 @@ pub fn build(
     gateway: Gateway,
 ) -> Result<
     impl Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<ResponseBody>,
         Error = Infallible,
         Future: Future<Output = Result<Response<ResponseBody>, Infallible>> + Send,
@@ -89,7 +88,7 @@ pub fn build(
         .alias(ModelAliasLayer::new(aliases(settings)).limits(limits))
         .tools(normalize(settings)?.limits(limits), CallRestoreLayer::new().limits(limits))
         .quirks(quirks(settings, &upstream)?.limits(limits));
-    let in_flight = settings.limits.in_flight.map(|n| InFlightLayer::new(n, settings.limits.queue.unwrap_or(n)));
+    let in_flight = in_flight(settings);
     let routes = Routes::new(upstream, further_upstreams(settings)?);
 
     Ok(ServiceBuilder::new()
@@ -103,7 +102,7 @@ pub fn build(
         .layer(option_layer(cors(settings)?))
         .layer(access)
         // What clients compress, nobody further in could read.
-        .layer(layer_fn(Decompress::new))
+        .layer(layer_fn(|inner| Decompress { inner }))
         .layer(stack)
         .layer(layer_fn(SharedResponseBody::new))
         // Innermost: a request that is still arriving must not hold a place.
@@ -117,13 +116,7 @@ struct Decompress<S> {
     inner: S,
 }
 
-impl<S> Decompress<S> {
-    fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-impl<S> Service<Request<Incoming>> for Decompress<S>
+impl<S> Service<Request<RequestBody>> for Decompress<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -136,9 +129,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         if !request.headers().contains_key(CONTENT_ENCODING) {
-            return Either::Left(self.inner.call(request.map(RequestBody::new)));
+            return Either::Left(self.inner.call(request));
         }
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
@@ -165,6 +158,15 @@ fn limits(settings: &Settings) -> Limits {
         request: settings.limits.request_bytes.unwrap_or(default.request),
         response: settings.limits.response_bytes.unwrap_or(default.response),
     }
+}
+
+fn in_flight(settings: &Settings) -> Option<InFlightLayer> {
+    if let Some(n) = settings.limits.in_flight {
+        return Some(InFlightLayer::new(n, settings.limits.queue.unwrap_or(n)));
+    }
+    let mut upstreams = settings.upstreams.values().chain([&settings.upstream]);
+    let has_times = upstreams.any(|upstream| seconds(upstream.total_timeout, None).is_some());
+    has_times.then(InFlightLayer::unbounded)
 }
 
 fn seconds(value: Option<f64>, default: Option<Duration>) -> Option<Duration> {

@@ -27,6 +27,8 @@ mod service;
 mod target;
 mod timed_body;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::service::Deadline;
 pub use self::{
     roots::{BadRoots, TrustedRoots},
     service::{Upstream, UpstreamConfig, UpstreamFuture},

@@ -37,6 +37,12 @@ use super::{
 /// The name that a request has in logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// When an answer has to be at its end, as an extension of it. The body sees to that whenever it is
+/// asked for more; whoever may stop to ask sees to it by this.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "nobody else looks at it"))]
+pub(crate) struct Deadline(pub(crate) Instant);
+
 /// How an upstream is asked. Every time may be switched off with `None`.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
@@ -268,6 +274,9 @@ fn received(mut response: Response<PooledBody>, limits: Limits) -> Response<Resp
     *response.version_mut() = Version::HTTP_11;
     if limits.is_empty() {
         return response.map(ResponseBody::new);
+    }
+    if let Some((_, end)) = limits.total {
+        response.extensions_mut().insert(Deadline(end));
     }
     response.map(|body| ResponseBody::new(TimedBody::new(body, limits)))
 }

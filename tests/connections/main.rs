@@ -3,7 +3,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod ending;
 mod raw;
+mod readers;
 mod said;
 #[path = "../support/mod.rs"]
 mod support;
+mod timeouts;

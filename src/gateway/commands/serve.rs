@@ -7,7 +7,7 @@ use crate::{
     BoxError,
     demo::{Model, Upstream as DemoUpstream},
     gateway::{
-        ConfigError, Server, Settings, Shutdown, build,
+        ConfigError, ConnectionLimits, Server, Settings, Shutdown, build,
         cli::ServeArgs,
         config::hide_password,
         service::Gateway,
@@ -82,12 +82,13 @@ impl Running {
         let gateway = Gateway { store: store.clone(), metrics, websocket: websocket.clone() };
         let websocket = websocket.connections();
         let service = build(settings, gateway)?;
+        let limits = ConnectionLimits::new(&settings.limits)?;
         let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8080");
         let (server, shutdown) = Server::bind(listen)
             .await
             .map_err(|error| ConfigError::new(format!("cannot listen on {listen}: {error}")))?;
         let address = server.local_addr()?;
-        let served = tokio::spawn(server.run(service));
+        let served = tokio::spawn(server.limits(limits).run(service));
         Ok(Self { address, store_name: hide_password(&store_url), shutdown, served, store, websocket })
     }
 
