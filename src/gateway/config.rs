@@ -104,6 +104,9 @@ pub struct ToolSettings {
 pub struct LimitSettings {
     /// Bytes of a request, after decompression. Default: 64 MiB.
     pub request_bytes: Option<usize>,
+    /// Bytes of all requests that are held at once; the first 16 KiB of each do not count. Default:
+    /// 16 times `request_bytes`.
+    pub total_request_bytes: Option<usize>,
     /// Bytes of a JSON response and of one event. Default: 64 MiB.
     pub response_bytes: Option<usize>,
     /// Requests at the upstream at once. Default: no bound.

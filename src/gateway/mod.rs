@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod body_limits;
 mod cli;
 mod commands;
 mod config;
@@ -11,6 +12,7 @@ mod in_flight;
 mod log_format;
 mod log_writer;
 mod model_lists;
+mod passed_on;
 mod routes;
 mod server;
 mod service;

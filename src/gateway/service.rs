@@ -15,8 +15,9 @@ use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
+    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, body_limits::BodyLimits, config::UpstreamSettings,
+    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, passed_on::PassedOn,
+    routes::Routes,
 };
 use crate::{
     ResponsesStack,
@@ -88,6 +89,7 @@ pub fn build(
         .alias(ModelAliasLayer::new(aliases(settings)).limits(limits))
         .tools(normalize(settings)?.limits(limits), CallRestoreLayer::new().limits(limits))
         .quirks(quirks(settings, &upstream)?.limits(limits));
+    let bodies = BodyLimits::new(&settings.limits, limits.request)?;
     let in_flight = in_flight(settings);
     let routes = Routes::new(upstream, further_upstreams(settings)?);
 
@@ -102,9 +104,10 @@ pub fn build(
         .layer(option_layer(cors(settings)?))
         .layer(access)
         // What clients compress, nobody further in could read.
-        .layer(layer_fn(|inner| Decompress { inner }))
+        .layer(layer_fn(|inner| Decompress { inner, limits: bodies.clone() }))
         .layer(stack)
         .layer(layer_fn(SharedResponseBody::new))
+        .layer(layer_fn(|inner| PassedOn::new(inner, limits.request)))
         // Innermost: a request that is still arriving must not hold a place.
         .layer(option_layer(in_flight))
         .service(routes))
@@ -114,6 +117,7 @@ pub fn build(
 #[derive(Debug, Clone)]
 struct Decompress<S> {
     inner: S,
+    limits: BodyLimits,
 }
 
 impl<S> Service<Request<RequestBody>> for Decompress<S>
@@ -129,13 +133,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        if !request.headers().contains_key(CONTENT_ENCODING) {
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let is_compressed = request.headers().contains_key(CONTENT_ENCODING);
+        self.limits.apply(&mut request, is_compressed);
+        if !is_compressed {
             return Either::Left(self.inner.call(request));
         }
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let inner = inner.map_request(|request: Request<_>| request.map(RequestBody::new));
+        let limits = self.limits.clone();
+        let inner = inner.map_request(move |request: Request<_>| request.map(|body| limits.inflated(body)));
         let future = RequestDecompression::new(inner).oneshot(request);
         Either::Right(
             async move {

@@ -37,6 +37,10 @@ impl NoAnswer {
     /// What the client hears of it, and the operator.
     pub(super) fn to_error(&self, asked: &Asked<'_>) -> ApiError {
         let (Self::Unreachable(error) | Self::Broken(error)) = self;
+        // The request's own body has broken off, and has said why.
+        if let Some(error) = sources(&**error).find_map(|source| source.downcast_ref::<ApiError>()) {
+            return error.clone();
+        }
         asked.warn(&chain(&**error));
         if matches!(self, Self::Broken(_)) {
             return ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer")

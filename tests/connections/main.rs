@@ -3,7 +3,9 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod bodies;
 mod ending;
+mod passed_on;
 mod raw;
 mod readers;
 mod said;
