@@ -19,7 +19,7 @@ mod scripted_body;
 pub mod servers;
 
 pub use self::{
-    events::{parse_sse, sse},
+    events::{parse_sse, read_events, sse},
     long_request::long_request,
     scripted_body::{ScriptedBody, Watch},
 };

@@ -205,5 +205,5 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let data = event.into_data();
-    if data.first() == Some(&b'{') { socket.send(data).await } else { Ok(()) }
+    if data.trim_ascii_start().starts_with(b"{") { socket.send(data).await } else { Ok(()) }
 }

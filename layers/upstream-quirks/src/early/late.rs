@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Limited};
 use tower_responses_core::{
     ApiError, BoxError, ResponseBody,
     json::{Array, Object, Value},
+    sse::Event,
 };
 
 use crate::{
@@ -121,7 +122,7 @@ fn as_events(response: Object) -> Bytes {
         event.set("type", ["response.", name].concat().as_str());
         event.set("response", response);
         event.set("sequence_number", number(sequence));
-        [b"event: response.", name.as_bytes(), b"\ndata: ", &event.text(), b"\n\n"].concat()
+        Event::new(event).into_text()
     };
     [event("created", created, 0), event(status, response, 1)].concat().into()
 }

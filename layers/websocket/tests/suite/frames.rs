@@ -18,7 +18,7 @@ use tower_responses_websocket::WebSocketLayer;
 #[tokio::test]
 async fn each_event_is_one_text_frame_as_it_stands_in_the_stream() {
     let text = ": hi\n\nevent: a\r\ndata: { \"type\" : \"a\", \"n\":1.0e+2,\"t\":\"é\"}\r\n\r\ndata: [DONE]\n\n\
-        data: {\"type\":\"b\",\ndata: \"x\":1}\n\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
+        data: {\"type\":\"b\",\ndata: \"x\":1}\n\ndata:\ndata:  {\"type\":\"c\"\ndata\ndata:}\n\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
     for size in [1, 7, 4096] {
         let answer =
             move |_: &Json, _: usize| sse_response(ResponseBody::new(ScriptedBody::new().chunks_of(text, size)));
@@ -28,6 +28,7 @@ async fn each_event_is_one_text_frame_as_it_stands_in_the_stream() {
         for expected in [
             "{ \"type\" : \"a\", \"n\":1.0e+2,\"t\":\"é\"}",
             "{\"type\":\"b\",\n\"x\":1}",
+            "\n {\"type\":\"c\"\n\n}",
             "{\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}",
         ] {
             assert_eq!(client.next().await.unwrap(), Message::text(expected), "in chunks of {size}");
