@@ -3,5 +3,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod events;
+mod pings;
 #[path = "../support/mod.rs"]
 mod support;

@@ -88,7 +88,7 @@ where
             };
             let Ok(incoming) = incoming else {
                 let error = idle_for_too_long(self.config.idle_timeout.as_secs());
-                socket.send(error_frame(&error)).await?;
+                socket.send_last(error_frame(&error)).await?;
                 return Ok((socket, Close::Idle));
             };
             let (error, close) = match incoming? {
@@ -113,11 +113,12 @@ where
                 }
                 Incoming::Violation => return Ok((socket, Close::Violation)),
             };
-            socket.send(error_frame(&error)).await?;
-            socket.flush().await?;
             if let Some(close) = close {
+                socket.send_last(error_frame(&error)).await?;
                 return Ok((socket, close));
             }
+            socket.send(error_frame(&error)).await?;
+            socket.flush().await?;
         }
     }
 }

@@ -50,6 +50,8 @@
 //! - `previous_response_id` may name any response of this connection since the last frame without
 //!   one ([`Conversation`]); any other id is left to the layers further in.
 //! - Frames may be sent ahead; they are answered in order.
+//! - Pings are answered. From a client that does not read the answers to 64 of them nothing more is
+//!   taken, and after a minute in which it reads nothing its connection is closed.
 //! - Events are the JSON that would stand in the SSE stream. Errors that HTTP would tell with a
 //!   status are `{"type":"error","status":…,"error":{…}}`, and the connection stays.
 //! - An idle connection is told `websocket_connection_limit_reached` and closed; a server that
