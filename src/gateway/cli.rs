@@ -76,7 +76,8 @@ pub(super) struct ServeArgs {
     /// Requests that may be in flight at once; those beyond wait, and beyond the queue get 429.
     #[arg(long, env = "TOWER_RESPONSES_MAX_IN_FLIGHT", value_name = "N")]
     pub(super) max_in_flight: Option<usize>,
-    /// Allow browsers of this origin (* for all); may be repeated.
+    /// Allow pages of this origin (* for all) in browsers, over HTTP and over WebSockets; may be
+    /// repeated.
     #[arg(long = "cors", env = "TOWER_RESPONSES_CORS", value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) cors: Vec<String>,
     /// Answer WebSocket handshakes with 426, which sends Codex to HTTP.

@@ -21,7 +21,7 @@ pub struct Settings {
     pub heartbeat: Option<f64>,
     /// `text` or `json`.
     pub log_format: Option<String>,
-    /// Origins that browsers may come from.
+    /// Origins whose pages may ask, over HTTP and over WebSockets; `*` stands for all.
     pub cors: Vec<String>,
     /// Whether `GET /v1/responses` is a WebSocket.
     pub websocket: Option<bool>,

@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod connection_service;
+mod cors;
 mod exchange_log;
 mod figures;
 mod in_flight;

@@ -7,7 +7,6 @@ use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{ServiceBuilder, ServiceExt, util::option_layer};
 use tower_http::{
-    cors::{Any, CorsLayer},
     decompression::RequestDecompression,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
 };
@@ -16,8 +15,15 @@ use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
+    ConfigError, Settings,
+    access::AccessLayer,
+    admin::AdminLayer,
+    config::UpstreamSettings,
+    cors::{self, NoUpstreamCorsLayer},
+    exchange_log::ExchangeLogLayer,
+    in_flight::InFlightLayer,
+    model_lists::Further,
+    routes::Routes,
 };
 use crate::{
     ResponsesStack,
@@ -100,7 +106,8 @@ pub fn build(
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         // Browsers ask without a credential whether they may come.
         .layer(layer_fn(SharedResponseBody::new))
-        .layer(option_layer(cors(settings)?))
+        .layer(option_layer(cors::layer(settings)?))
+        .layer(NoUpstreamCorsLayer)
         .layer(access)
         // What clients compress, nobody further in could read.
         .layer(layer_fn(Decompress::new))
@@ -277,20 +284,6 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
         layer = layer.without(fix(name)?);
     }
     Ok(layer)
-}
-
-fn cors(settings: &Settings) -> Result<Option<CorsLayer>, ConfigError> {
-    let layer = CorsLayer::new().allow_methods(Any).allow_headers(Any).expose_headers(Any);
-    match settings.cors.as_slice() {
-        [] => Ok(None),
-        [any] if any == "*" => Ok(Some(layer.allow_origin(Any))),
-        origins => {
-            let parse = |origin: &String| {
-                origin.parse::<HeaderValue>().map_err(|_| ConfigError::new(format!("cors: '{origin}' is no origin")))
-            };
-            Ok(Some(layer.allow_origin(origins.iter().map(parse).collect::<Result<Vec<_>, _>>()?)))
-        }
-    }
 }
 
 /// 128 random bits.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod browsers;
 mod events;
 mod pings;
 #[path = "../support/mod.rs"]

@@ -70,6 +70,7 @@ mod counted;
 mod frame;
 mod handshake;
 mod layer;
+mod origins;
 mod outcome;
 mod prewarm;
 mod service;

@@ -54,7 +54,7 @@ where
         if !self.config.enabled {
             return Err(upgrade_required("WebSockets are not served here. Use POST."));
         }
-        let accept = accept(&head, self.config.any_origin)?;
+        let accept = accept(&head, &self.config.origins)?;
         let Some(upgrade) = head.extensions.remove::<OnUpgrade>() else {
             tracing::warn!("the server does not let connections be upgraded: WebSockets can not be served");
             return Err(upgrade_required("WebSockets are not served here. Use POST."));

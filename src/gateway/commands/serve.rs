@@ -10,6 +10,7 @@ use crate::{
         ConfigError, Server, Settings, Shutdown, build,
         cli::ServeArgs,
         config::hide_password,
+        cors,
         service::Gateway,
         telemetry::{install_log, install_metrics},
     },
@@ -117,8 +118,7 @@ fn websocket(settings: &Settings) -> WebSocketLayer {
     if let Some(idle) = settings.limits.websocket_idle.and_then(|idle| Duration::try_from_secs_f64(idle).ok()) {
         layer = layer.idle_timeout(idle);
     }
-    // Whose pages may come over HTTP may come over a socket.
-    if settings.cors.is_empty() { layer } else { layer.any_origin() }
+    cors::websocket(layer, settings)
 }
 
 /// The store of this URL; `None` for `none`.
