@@ -6,10 +6,12 @@
 //! - [`rewrite`]: a layer that changes requests and responses, for ours and for your own
 //! - [`ToolMap`]: the names under which the upstream knows the client's tools
 //! - [`ApiError`]: errors in OpenAI's shape
+//! - [`read_bool`]: booleans of a request
 
 mod body;
 mod error;
 pub mod json;
+mod read_bool;
 pub mod rewrite;
 pub mod sse;
 mod tool_map;
@@ -17,6 +19,7 @@ mod tool_map;
 pub use self::{
     body::{BodyUse, CollectError, ReadError, ReadObject, RequestBody, ResponseBody},
     error::ApiError,
+    read_bool::read_bool,
     tool_map::{ClientTool, ToolKind, ToolMap, ToolMapBuilder},
 };
 

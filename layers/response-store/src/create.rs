@@ -5,6 +5,7 @@ use http::StatusCode;
 use tower_responses_core::{
     ApiError,
     json::{Array, Edit, Object, Value},
+    read_bool,
 };
 
 use crate::{
@@ -46,7 +47,7 @@ impl Asked {
         let unsupported = |name: &'static str, message: &'static str| {
             Err(ApiError::bad_request(message).param(name).code("unsupported_parameter"))
         };
-        if request.get("background").and_then(Value::as_bool) == Some(true) {
+        if read_bool(request, "background")? == Some(true) {
             return unsupported("background", "Responses in the background are not supported: leave out 'background'.");
         }
         if request.has("conversation") {
@@ -65,7 +66,8 @@ impl Asked {
                 }
             },
         };
-        let store = request.get("store").and_then(Value::as_bool) != Some(false);
+        read_bool(request, "stream")?;
+        let store = read_bool(request, "store")? != Some(false);
         Ok(Self { store, previous, references: references(request) })
     }
 }

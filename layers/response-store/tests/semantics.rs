@@ -38,6 +38,12 @@ async fn what_is_not_served_is_refused_before_the_upstream_is_asked() {
     let unknown = ResponseId::root().to_string();
     for (body, code, param) in [
         (json!({"background": true}), "unsupported_parameter", "background"),
+        (json!({"background": 1}), "invalid_type", "background"),
+        (json!({"background": "false"}), "invalid_type", "background"),
+        (json!({"store": 0}), "invalid_type", "store"),
+        (json!({"store": "false"}), "invalid_type", "store"),
+        (json!({"stream": 1}), "invalid_type", "stream"),
+        (json!({"stream": "true"}), "invalid_type", "stream"),
         (json!({"conversation": "conv_1"}), "unsupported_parameter", "conversation"),
         (json!({"conversation": {"id": "conv_1"}}), "unsupported_parameter", "conversation"),
         (json!({"previous_response_id": 1}), "invalid_type", "previous_response_id"),
@@ -63,7 +69,9 @@ async fn what_is_not_served_is_refused_before_the_upstream_is_asked() {
         let (status, answer) = gateway.call("POST", path, None).await;
         assert_eq!((status, error_of(&answer).1), (400, "unsupported_endpoint"));
     }
-    for body in [json!({"background": false, "conversation": null, "previous_response_id": null, "input": "x"})] {
+    for body in [
+        json!({"background": false, "conversation": null, "previous_response_id": null, "store": null, "stream": null, "input": "x"}),
+    ] {
         gateway.create(body).await;
     }
     assert_eq!(gateway.times_asked(), 1);

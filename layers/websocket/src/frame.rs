@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use tower_responses_core::{
     ApiError,
     json::{Object, Value},
+    read_bool,
 };
 
 #[cfg(test)]
@@ -45,7 +46,8 @@ impl Create {
                     .code("unknown_frame_type"));
             }
         }
-        let prewarm = request.remove("generate").and_then(|generate| generate.as_bool()) == Some(false);
+        let prewarm = read_bool(&request, "generate")? == Some(false);
+        request.remove("generate");
         if request.get("stream").and_then(Value::as_bool) != Some(true) {
             request.set("stream", Value::bool(true));
         }

@@ -29,6 +29,18 @@ fn turn(conversation: &mut Conversation, frame: &Json, id: &str, output: &Json) 
 }
 
 #[test]
+fn what_is_stored_is_said_by_a_boolean() {
+    let mut conversation = Conversation::new(1 << 20);
+    for store in [json!(true), json!(false), Json::Null] {
+        assert!(conversation.begin(&mut create(&json!({"input": "x", "store": store}))).is_ok());
+    }
+    for store in [json!(0), json!("false"), json!([])] {
+        let error = conversation.begin(&mut create(&json!({"input": "x", "store": store}))).unwrap_err();
+        assert!(error.message().starts_with("Invalid type for 'store'"), "{error}");
+    }
+}
+
+#[test]
 fn every_kind_of_input_can_be_gone_on_from() {
     let message = json!({"type": "message", "role": "user", "content": "é"});
     for (first, second, whole) in [
