@@ -135,7 +135,6 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 impl<F, B, E> Body for LateBody<F>
 where
     F: Future<Output = Result<Response<B>, E>> + Send,
-    E: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
@@ -156,10 +155,10 @@ where
                             this.state = State::Streaming(body);
                         }
                     }
-                    Err(error) => {
+                    // Any error: what it is only those who know the service inside could say.
+                    Err(_) => {
                         this.state = State::Done;
-                        let message = format!("the upstream did not answer: {}", error.into());
-                        return Poll::Ready(Some(Err(Failure::server(message).into())));
+                        return Poll::Ready(Some(Err(Failure::server("the upstream did not answer").into())));
                     }
                 },
                 State::Reading(head, text) => {

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod cases;
+mod failing;
 mod lines;
 mod requests;
 mod reuse;

@@ -105,6 +105,20 @@ async fn errors_of_http_become_error_frames_with_their_status() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_service_inside_is_a_502_and_the_connection_stays() {
+    let fails = tower::service_fn(|_: http::Request<tower_responses_core::RequestBody>| async {
+        Err::<Response<ResponseBody>, _>(std::io::Error::other("secret"))
+    });
+    let server = serve_with(WebSocketLayer::new(), fails, Seen::default()).await;
+    let mut client = Client::new(&server).await;
+    for _ in 0..2 {
+        let answer = client.ask(&create(json!({"input": "x"}))).await;
+        assert_eq!(code(&answer), (502, "upstream_error"));
+        assert!(!answer.to_string().contains("secret"), "it is not for the client: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_end_of_a_response_is_its_last_event_not_the_end_of_its_body() {
     let body = ScriptedBody::new().data(said(1, "x")).hang();
     let watch = body.watch();
