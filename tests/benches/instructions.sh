@@ -30,7 +30,7 @@ if ! command -v valgrind >/dev/null; then
 fi
 
 build() {
-  cargo bench --quiet --features gateway --bench instructions --no-run --message-format json |
+  cargo bench --quiet --features gateway --bench instructions --no-run --message-format json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*\/instructions-[^"]*\)".*/\1/p'
 }
 
