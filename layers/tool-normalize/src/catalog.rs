@@ -1,7 +1,11 @@
 //! The functions that the upstream gets to see: read from the request in the order in which they
 //! stand there, so that what comes later changes nothing of what came before.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tower_responses_core::{
     ApiError, ClientTool, ToolKind,
@@ -35,6 +39,8 @@ pub(crate) struct Catalog {
     known: HashMap<ClientTool, usize>,
     /// Which tool the upstream knows by a name.
     names: HashMap<Arc<str>, usize>,
+    /// The names of the plain functions in the list that is being read: nothing else gets them.
+    plain: HashSet<Box<str>>,
     /// What the upstream sees, in order.
     shown: Vec<Shown>,
     /// What was called before the upstream saw any tool.
@@ -90,6 +96,7 @@ impl Catalog {
             tools: Vec::new(),
             known: HashMap::new(),
             names: HashMap::new(),
+            plain: HashSet::new(),
             shown: Vec::new(),
             waiting: Vec::new(),
             namespaces: HashMap::new(),
@@ -188,7 +195,7 @@ impl Catalog {
         let client = ClientTool::new(kind, namespace, name);
         let natural = names::natural(namespace, name);
         let is_free = self.by_upstream_name(&natural).is_none();
-        let upstream = names::choose(&client, natural, is_free, |name| self.names.contains_key(name));
+        let upstream = names::choose(&client, natural, is_free, |name| self.is_taken(name));
         let tool = Tool {
             client,
             function: function::undeclared(kind, &upstream),
@@ -205,6 +212,11 @@ impl Catalog {
             self.show_waiting();
         }
         tool
+    }
+
+    /// Whether a tool has this name, or another is to have it.
+    fn is_taken(&self, name: &str) -> bool {
+        self.names.contains_key(name) || self.plain.contains(name)
     }
 
     /// The tool that is known by this name upstream.
@@ -238,7 +250,8 @@ impl Catalog {
             return tool;
         }
         let stand_in = known.or_else(|| named_so.filter(|tool| self.was_meant(*tool, &client)));
-        let name = names::choose(&client, natural, named_so.is_none(), |name| self.names.contains_key(name));
+        let is_free = named_so.is_none() && (is_plain(&client) || !self.plain.contains(&*natural));
+        let name = names::choose(&client, natural, is_free, |name| self.is_taken(name));
         let tool = Tool {
             function: self.function(&client, declared, &name),
             description: declared.description.clone(),
@@ -355,6 +368,11 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+/// Whether a tool is a function by itself, which keeps the name that the client gave it.
+fn is_plain(tool: &ClientTool) -> bool {
+    tool.kind() == ToolKind::Function && tool.namespace().is_none()
 }
 
 /// The part of a declaration that decides how a tool can be called.

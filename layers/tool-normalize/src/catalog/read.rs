@@ -1,6 +1,6 @@
 //! Reading declarations.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use tower_responses_core::{
     ApiError, ClientTool, ToolKind,
@@ -171,6 +171,12 @@ impl Declaration {
         function
     }
 
+    /// The name of a function by itself.
+    fn plain_name(&self) -> Option<Cow<'_, str>> {
+        let kind = self.kind.as_ref().filter(|kind| **kind == *"function");
+        kind.and(self.name.as_ref()).and_then(Value::as_str)
+    }
+
     fn is_deferred(&self) -> bool {
         self.defer_loading.as_ref().and_then(Value::as_bool) == Some(true)
     }
@@ -197,10 +203,14 @@ impl Catalog {
             self.offers = true;
         }
         self.names.reserve(tools.len());
+        if tools.iter().any(|tool| tool.plain_name().is_none()) {
+            self.plain = tools.iter().filter_map(Declaration::plain_name).map(|name| name.as_ref().into()).collect();
+        }
         let before = self.shown.len();
         for (index, tool) in tools.iter().enumerate() {
             self.read_tool(tool, &Place::At(&place, index), &mut callable)?;
         }
+        self.plain.clear();
         match place {
             Place::Tools => self.declared = tools.len(),
             _ => self.intact &= self.shown.len() == before,
