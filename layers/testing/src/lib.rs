@@ -17,6 +17,7 @@ mod events;
 mod long_request;
 mod scripted_body;
 pub mod servers;
+pub mod vllm;
 
 pub use self::{
     events::{parse_sse, sse},
