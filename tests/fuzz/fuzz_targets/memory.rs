@@ -60,5 +60,10 @@ fuzz_target!(|data: &[u8]| {
     let Some(request) = request.filter(|request| request.len() <= BYTES) else { return };
     let peak = RUNTIME.with(|runtime| measure::peak(runtime, &request));
     let most = measure::most(request.len());
-    assert!(peak <= most, "{peak} bytes for {}: {}", request.len(), String::from_utf8_lossy(&request[..200.min(request.len())]));
+    assert!(
+        peak <= most,
+        "{peak} bytes for {}: {}",
+        request.len(),
+        String::from_utf8_lossy(&request[..200.min(request.len())])
+    );
 });
