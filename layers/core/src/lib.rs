@@ -8,6 +8,7 @@
 //! - [`ApiError`]: errors in OpenAI's shape
 
 mod body;
+mod create;
 mod error;
 pub mod json;
 pub mod rewrite;
@@ -15,7 +16,7 @@ pub mod sse;
 mod tool_map;
 
 pub use self::{
-    body::{BodyUse, CollectError, ReadError, ReadObject, RequestBody, ResponseBody},
+    body::{BodyUse, CollectError, ElementError, ReadError, ReadObject, RequestBody, ResponseBody},
     error::ApiError,
     tool_map::{ClientTool, ToolKind, ToolMap, ToolMapBuilder},
 };

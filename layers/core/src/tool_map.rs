@@ -106,6 +106,11 @@ impl ClientTool {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The same, shared.
+    pub fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
 }
 
 impl ToolMap {

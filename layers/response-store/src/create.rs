@@ -92,8 +92,11 @@ pub(crate) fn store_failed(error: &StoreError) -> ApiError {
 }
 
 fn references(request: &mut Object) -> Vec<String> {
-    let input = request.array_mut("input");
-    input.into_iter().flat_map(|input| input.iter()).filter_map(referenced).collect()
+    let mut references = Vec::new();
+    if let Some(input) = request.array_mut("input") {
+        input.for_each(|item| references.extend(referenced(item)));
+    }
+    references
 }
 
 fn referenced(item: &Value) -> Option<String> {
@@ -143,7 +146,7 @@ pub(crate) fn prepare(
             inherit(request, &chain);
         }
         let history = chain.turns.iter().flat_map(|turn| turn.replayed());
-        let all = history.chain(&remembered.input).map(|item| Value::from_text(item.clone()));
+        let all = history.chain(&remembered.input).map(|item| Value::from_unique(item.clone()));
         request.set("input", all.collect::<Array>());
     }
     if asked.store {
@@ -162,7 +165,7 @@ fn answered(pending: Vec<PendingCall>, input: &[Bytes]) -> Result<Vec<PendingCal
     }
     let mut calls = Calls::new(pending.clone());
     for item in input {
-        calls.item(&Value::from_text(item.clone()));
+        calls.item(&Value::from_unique(item.clone()));
     }
     match calls.pending().iter().find(|call| pending.contains(call)) {
         Some(call) => Err(ApiError::bad_request(call.message()).param("input")),

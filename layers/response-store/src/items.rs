@@ -115,7 +115,7 @@ impl Calls {
     }
 }
 
-/// The items of a request's `input`: a text is a message of the user.
+/// The items of a request's `input`, each name of an item once: a text is a message of the user.
 pub fn input_items(input: Option<&Value>) -> Option<Vec<Bytes>> {
     let Some(input) = input else { return Some(Vec::new()) };
     if input.is_null() {
@@ -125,7 +125,11 @@ pub fn input_items(input: Option<&Value>) -> Option<Vec<Bytes>> {
         let parts: [&[u8]; 3] = [br#"{"type":"message","role":"user","content":"#, &input.text(), b"}"];
         return Some(vec![parts.concat().into()]);
     }
-    Some(input.elements()?.iter().map(Value::text).collect())
+    let text = |item: Value| item.into_unique().text();
+    match input.as_array() {
+        Some(opened) => Some(opened.iter().map(text).collect()),
+        None => Some(input.elements()?.map(text).collect()),
+    }
 }
 
 #[cfg(test)]

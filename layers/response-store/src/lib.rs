@@ -16,7 +16,7 @@
 //! /// An upstream that understands whole conversations only.
 //! async fn upstream(request: Request<RequestBody>) -> Result<Response<String>, std::convert::Infallible> {
 //!     let body = request.into_body().collect().await.unwrap().to_bytes();
-//!     let items = Object::parse(body).unwrap().get("input").unwrap().elements().map_or(1, |items| items.len());
+//!     let items = Object::parse(body).unwrap().get("input").unwrap().elements().map_or(1, |items| items.count());
 //!     let answer = format!(
 //!         r#"{{"object":"response","status":"completed","output":[{{"type":"message","content":"{items} items"}}]}}"#
 //!     );

@@ -75,6 +75,7 @@ const MAX_NAMED_INPUT: usize = 64;
 impl TurnInput {
     /// Writes down the items of a request, without those of earlier turns, after `pending`, the
     /// calls that the turns before left unanswered. There will be `room` for so many bytes more.
+    /// No item may have a name twice: see [`RequestBody::read`](tower_responses_core::RequestBody::read).
     ///
     /// `tools` are those in force, and `known` the shared texts of the turn before: what is the
     /// same is not hashed again.
@@ -95,7 +96,7 @@ impl TurnInput {
             known,
         };
         for text in items {
-            let item = Value::from_text(text.clone());
+            let item = Value::from_unique(text.clone());
             input.calls.item(&item);
             if items.len() <= MAX_NAMED_INPUT {
                 input.name(owner, item.member_str("id"));
@@ -159,10 +160,11 @@ impl NewTurn<'_> {
         let (roles, shared): (Vec<_>, Vec<_>) =
             texts.into_iter().filter_map(|(role, text)| Some((role as u8, text?))).unzip();
         for text in self.output {
-            let item = Labels::of(&Value::from_text(text.clone()));
+            let text = Value::from_text(text.clone()).into_unique();
+            let item = Labels::of(&text);
             input.calls.labelled(&item);
             input.name(self.owner, item.id());
-            input.writer.section(if item.is_cut_call() { Section::Cut } else { Section::Output }, text);
+            input.writer.section(if item.is_cut_call() { Section::Cut } else { Section::Output }, &text.text());
         }
         let TurnInput { mut writer, calls, mut items, .. } = input;
         for call in calls.pending() {
@@ -255,13 +257,13 @@ impl Turn {
     /// The item with this id.
     pub(crate) fn item(&self, id: &str) -> Option<Bytes> {
         let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
-        all.rev().find(|text| Value::from_text(Bytes::clone(text)).member_str("id").as_deref() == Some(id)).cloned()
+        all.rev().find(|text| Value::from_unique(Bytes::clone(text)).member_str("id").as_deref() == Some(id)).cloned()
     }
 
     /// What [`find_item`](crate::ResponseStore::find_item) finds the turn by.
     pub fn item_keys(&self, owner: &Owner) -> Vec<ItemKey> {
         let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
-        let id = |text: &Bytes| Value::from_text(text.clone()).member_str("id").map(|id| ItemKey::new(owner, &id));
+        let id = |text: &Bytes| Value::from_unique(text.clone()).member_str("id").map(|id| ItemKey::new(owner, &id));
         all.filter_map(id).collect()
     }
 

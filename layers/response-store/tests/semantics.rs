@@ -411,14 +411,15 @@ async fn what_is_not_for_responses_passes_untouched() {
 #[tokio::test]
 async fn what_the_client_wrote_is_kept_byte_for_byte() {
     let gateway = gateway();
-    let text = r#"{"input":[{"role":"user","content":"\u00e9 \/ 1.0e+2","n": 1.0e+2 , "n":2}],"model":"m"}"#;
+    let text = r#"{"input":[{"role":"user","content":"\u00e9 \/ 1.0e+2","n": 1.0e+2 , "m":2},{"id":"a", "i\u0064" : "b"}],"model":"m"}"#;
     let request = http::Request::post("/v1/responses").body(text.into()).unwrap();
     let first = tower_responses_testing::body_json(gateway.send(request).await.into_body()).await;
     let text = format!(r#"{{"input":"b","previous_response_id":{}}}"#, first["id"]);
     let request = http::Request::post("/v1/responses").body(text.into()).unwrap();
     gateway.send(request).await;
     let seen = gateway.last_seen_text();
-    assert!(seen.contains(r#"{"role":"user","content":"\u00e9 \/ 1.0e+2","n": 1.0e+2 , "n":2}"#), "{seen}");
+    assert!(seen.contains(r#"{"role":"user","content":"\u00e9 \/ 1.0e+2","n": 1.0e+2 , "m":2}"#), "{seen}");
+    assert!(seen.contains(r#",{ "i\u0064" : "b"},"#), "of a name that stands twice the last member counts: {seen}");
 }
 
 #[tokio::test]

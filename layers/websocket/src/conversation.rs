@@ -201,7 +201,10 @@ fn items_of(input: Option<&Value>) -> Option<Vec<Value>> {
         message.set("content", input.clone());
         return Some(vec![message.into()]);
     }
-    input.elements()
+    match input.as_array() {
+        Some(opened) => Some(opened.iter().map(Value::into_unique).collect()),
+        None => Some(input.elements()?.map(Value::into_unique).collect()),
+    }
 }
 
 /// What is to be kept of the items of a frame, and the memory that this takes. Each frame brings

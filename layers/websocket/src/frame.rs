@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use tower_responses_core::{
-    ApiError,
+    ApiError, ReadError, RequestBody,
     json::{Object, Value},
 };
 
@@ -29,9 +29,12 @@ impl Create {
     /// 400 for what is no JSON object, or of another type than `response.create`.
     pub fn parse(text: Bytes) -> Result<Self, ApiError> {
         let frame = text.len();
-        let mut request = Object::parse(text).map_err(|error| {
-            ApiError::bad_request(format!("the frame could not be parsed as a JSON object: {error}"))
-                .code("invalid_json")
+        let mut request = RequestBody::parse(text).map_err(|error| match error {
+            ReadError::Syntax(error) => {
+                ApiError::bad_request(format!("the frame could not be parsed as a JSON object: {error}"))
+                    .code("invalid_json")
+            }
+            error => error.into(),
         })?;
         match request.remove("type").as_ref().and_then(Value::as_str).as_deref() {
             Some("response.create") => {}

@@ -2,6 +2,7 @@
 
 mod collect;
 mod downcast;
+mod element;
 mod request;
 mod response;
 
@@ -10,6 +11,7 @@ use std::cell::Cell;
 pub(crate) use self::collect::Collect;
 pub use self::{
     collect::CollectError,
+    element::ElementError,
     request::{BodyUse, ReadError, ReadObject, RequestBody},
     response::ResponseBody,
 };

@@ -16,10 +16,11 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::{Collect, CollectError, downcast::downcast, measured};
+use super::{Collect, CollectError, ElementError, downcast::downcast, measured};
 use crate::{
     ApiError, BoxBody, BoxError,
-    json::{Measure, Object, Opening},
+    create::is_create,
+    json::{Measure, NotOpened, Object, Opening},
 };
 
 /// The body of a request on its way to the upstream: bytes, until a layer wants to read it; then
@@ -88,6 +89,10 @@ impl RequestBody {
     /// `head` tells what the body claims to be, and notes that it was parsed ([`BodyUse`]). Its
     /// `content-length` is removed, since an object may change its length: what sends the body
     /// takes its exact length from [`Body::size_hint`].
+    ///
+    /// Of members that bear the same name the last counts, everywhere in the body. The `input` and
+    /// the `tools` of a `POST …/responses` have to hold objects: with anything else it is refused, as
+    /// any server would.
     pub fn read(self, head: &mut Parts, limit: usize) -> ReadObject {
         let body = match self.content {
             Content::Object(object, _) => return ReadObject::done(Ok(object)),
@@ -104,10 +109,24 @@ impl RequestBody {
             metrics::counter!("tower_responses_request_parsed_again_total").increment(1);
             tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
         }
-        // Most of a request is in these, and whoever reads requests reads them.
-        let opening = Box::new(Opening::new(&["input", "tools"]));
-        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), opening) }
+        // Elsewhere `input` may be texts or tokens.
+        let opening = opening(is_create(&head.method, head.uri.path()));
+        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), Box::new(opening)) }
     }
+
+    /// What [`read`](Self::read) makes of the body of a `POST …/responses` that is there already, for
+    /// what gets requests in another way than as bodies: frames of a WebSocket.
+    ///
+    /// # Errors
+    /// Where `text` is no JSON object, or where its `input` or `tools` hold what is no object.
+    pub fn parse(text: Bytes) -> Result<Object, ReadError> {
+        opening(true).finish(text).map_err(ReadError::from)
+    }
+}
+
+/// Most of a request is in these, and whoever reads requests reads them.
+fn opening(of_objects: bool) -> Opening {
+    Opening::new(&["input", "tools"], of_objects)
 }
 
 /// How often the body of a request was parsed, as an extension of the request.
@@ -237,7 +256,7 @@ impl Future for ReadObject {
                     unreachable!("it was reading")
                 };
                 Poll::Ready(match text {
-                    Ok(text) => opening.finish(text).map(Box::new).map_err(ReadError::Syntax),
+                    Ok(text) => opening.finish(text).map(Box::new).map_err(ReadError::from),
                     Err(error) => Err(ReadError::Body(error)),
                 })
             }
@@ -263,6 +282,20 @@ pub enum ReadError {
     Body(CollectError),
     /// It is no JSON, or no object.
     Syntax(crate::json::SyntaxError),
+    /// It has far more members than anybody writes.
+    TooManyMembers,
+    /// An element of its `input` or of its `tools` is not taken.
+    Element(ElementError),
+}
+
+impl From<NotOpened> for ReadError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Syntax(error) => Self::Syntax(error),
+            NotOpened::Dense => Self::TooManyMembers,
+            NotOpened::Element(list, refused) => Self::Element(ElementError::new(list, refused)),
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
@@ -274,6 +307,8 @@ impl fmt::Display for ReadError {
             Self::ContentEncoding(coding) => write!(f, "unsupported content encoding '{coding}'"),
             Self::Body(error) => fmt::Display::fmt(error, f),
             Self::Syntax(error) => write!(f, "the body could not be parsed as a JSON object: {error}"),
+            Self::TooManyMembers => f.write_str("the body has too many properties"),
+            Self::Element(error) => fmt::Display::fmt(error, f),
         }
     }
 }
@@ -292,6 +327,8 @@ impl From<ReadError> for ApiError {
             }
             ReadError::Body(CollectError::Broken(_)) => Self::bad_request(message).code("incomplete_body"),
             ReadError::Syntax(_) => Self::bad_request(message).code("invalid_json"),
+            ReadError::TooManyMembers => Self::bad_request(message).code("object_above_max_properties"),
+            ReadError::Element(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use memchr::{memchr, memchr2, memrchr};
 
 use super::kind::Kind;
-use crate::json::{Object, Value, scan};
+use crate::json::{
+    Object, Value,
+    scan::{self, Repeats},
+};
 
 /// One server-sent event.
 ///
@@ -45,7 +48,7 @@ impl Event {
     }
 
     fn kind_of(data: &[u8], name: Option<&[u8]>) -> Kind {
-        match scan::find(data, "type").and_then(scan::decode_string) {
+        match scan::find(data, "type", Repeats::Last).and_then(scan::decode_string) {
             Some(kind) => Kind::of(kind.as_bytes()),
             None => name.map_or(Kind::NONE, Kind::of),
         }
@@ -127,21 +130,21 @@ impl Event {
     pub fn member(&self, name: &str) -> Option<Value> {
         match &self.object {
             Some(object) => object.get(name).cloned(),
-            None => scan::find(&self.data, name).map(|found| Value::from_text(self.data.slice_ref(found))),
+            None => scan::find(&self.data, name, Repeats::Last).map(|found| Value::from_text(self.data.slice_ref(found))),
         }
     }
 
     /// The text of the member called `name` of the JSON, if nobody has opened it: no more than a
     /// look.
     pub fn member_text(&self, name: &str) -> Option<&[u8]> {
-        if self.object.is_some() { None } else { scan::find(&self.data, name) }
+        if self.object.is_some() { None } else { scan::find(&self.data, name, Repeats::Last) }
     }
 
     /// The string called `name` of the JSON, without opening it.
     pub fn member_str(&self, name: &str) -> Option<Cow<'_, str>> {
         match &self.object {
             Some(object) => object.get_str(name),
-            None => scan::decode_string(scan::find(&self.data, name)?),
+            None => scan::decode_string(scan::find(&self.data, name, Repeats::Last)?),
         }
     }
 
@@ -149,7 +152,7 @@ impl Event {
     pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Value>; N] {
         match &self.object {
             Some(object) => names.map(|name| object.get(name).cloned()),
-            None => scan::find_all(&self.data, names).map(|found| Some(Value::from_text(self.data.slice(found?)))),
+            None => scan::find_all(&self.data, names, Repeats::Last).map(|found| Some(Value::from_text(self.data.slice(found?)))),
         }
     }
 

@@ -268,7 +268,7 @@ fn a_schema_in_another_spelling_is_the_same() {
         );
         let mut body = Object::parse(request.into()).unwrap();
         Normalizer::new().normalize(&mut body).unwrap();
-        let tools = body.get("tools").unwrap().elements().unwrap();
+        let tools: Vec<_> = body.get("tools").unwrap().elements().unwrap().collect();
         assert_eq!(tools.len(), 1);
         assert_eq!(tools[0].member_str("description").unwrap(), expected, "{again}");
     }
@@ -355,7 +355,8 @@ fn what_is_rejected_is_named() {
         (json!({"input": "hi", "tools": [function("a"), mcp]}), "tools[1]", "mcp"),
         (json!({"input": "hi", "tools": [{"type": "new"}]}), "tools[0]", "new"),
         (json!({"input": "hi", "tools": [{"no": "type"}]}), "tools[0]", "unknown"),
-        (json!({"input": "hi", "tools": ["text"]}), "tools[0]", "unknown"),
+        (json!({"input": "hi", "tools": [["text"], mcp]}), "tools[0]", "tools[0]"),
+        (json!({"input": "hi", "tools": [namespace("n", &[function("b"), json!(0)])]}), "tools[0].tools[1]", "tools[0].tools[1]"),
         (
             json!({"input": "hi", "tools": [function("a"), namespace("n", &[function("b"), mcp.clone()])]}),
             "tools[1].tools[1]",

@@ -82,7 +82,7 @@ impl Stream {
                 self.close_open(next);
             }
             let empty =
-                response.get("output").is_none_or(|output| output.elements().is_none_or(|items| items.is_empty()));
+                response.get("output").and_then(Value::elements).is_none_or(|mut items| items.next().is_none());
             if empty && self.items.len() > 0 {
                 self.tally.count(Fix::MissingItemEvents);
                 response.set("output", self.items.output());
@@ -95,7 +95,7 @@ impl Stream {
 
     /// Sends what a complete response holds and the stream did not tell.
     fn send_missing(&mut self, response: &mut Object, next: &mut Events) {
-        let output = response.get("output").and_then(Value::elements).unwrap_or_default();
+        let output: Vec<_> = response.get("output").and_then(Value::elements).into_iter().flatten().collect();
         let told = self.items.len();
         for at in 0..told {
             let item = self.items.get(at);
@@ -146,14 +146,14 @@ impl Stream {
             (!same && Class::of_item(item) == known.class).then(|| known.id.clone())
         };
         let mut changed = false;
-        for (at, item) in output.iter_mut().enumerate() {
+        output.for_each_mut(|at, item| {
             if let Some(id) = ours(at, item)
                 && let Some(item) = item.as_object_mut()
             {
                 item.set("id", id.as_str());
                 changed = true;
             }
-        }
+        });
         if changed {
             self.tally.count(Fix::ItemIds);
         }
