@@ -23,6 +23,8 @@ pub mod demo;
 #[cfg(feature = "gateway")]
 #[doc(hidden)]
 pub mod gateway;
+#[cfg(feature = "upstream")]
+mod shown;
 #[cfg(feature = "stack")]
 pub mod stack;
 #[cfg(feature = "upstream")]

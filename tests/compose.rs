@@ -89,6 +89,9 @@ impl fmt::Display for OwnError {
 
 impl std::error::Error for OwnError {}
 
+/// One that is no error to anybody else, and cannot even be shown or sent.
+struct PlainError(PhantomData<*const ()>);
+
 /// Takes this body, gives ours, and fails as the service inside does.
 fn takes<B, S, E>(_: &S)
 where
@@ -166,6 +169,7 @@ macro_rules! compose {
         takes_every_body::<_, hyper::Error>(&layer.layer($inner::<Incoming, hyper::Error>::new()));
         takes_every_body::<_, OwnError>(&layer.layer($inner::<UnsyncBoxBody<Bytes, OwnError>, OwnError>::new()));
         takes_every_body::<_, OwnError>(&layer.layer($inner::<BoxBody<Bytes, BoxError>, OwnError>::new()));
+        takes_every_body::<_, PlainError>(&layer.layer($inner::<Full<Bytes>, PlainError>::new()));
         takes_every_body::<_, Infallible>(&layer.layer($inner::<AxumBody, Infallible>::new()));
         let built = ServiceBuilder::new().layer(layer.clone()).service($inner::<Full<Bytes>, Infallible>::new());
         is_taken(layer, built);

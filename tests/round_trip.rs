@@ -79,7 +79,7 @@ proptest! {
             let response = json!({"status": "completed", "output": [{"type": "function_call", "id": "fc_1", "call_id": "c", "name": name, "arguments": "{\"input\":\"x\"}", "status": "completed"}]});
             let mut response = Object::parse(response.to_string().into()).unwrap();
             Restorer::new(normalized.map.clone()).restore_object(&mut response);
-            let item = response.get("output").unwrap().elements().unwrap()[0].decode::<Json>().unwrap();
+            let item = response.get("output").unwrap().elements().unwrap().next().unwrap().decode::<Json>().unwrap();
             let text = |name: &str| item[name].as_str().map(str::to_owned);
             restored.insert((text("type").unwrap(), text("namespace"), text("name").unwrap_or_default()));
         }

@@ -62,5 +62,6 @@ finish() {
       printf "%-8s %-52s %-24s %s\n", $1, $2, tests, $5
       passed += $3; failed += $4 }
     END { printf "\n%d passed, %d failed\n", passed, failed }' "$STEPS"
+  printf 'It took %d min.\n' $(((SECONDS + 59) / 60))
   ! grep -q '^FAILED' "$STEPS"
 }

@@ -171,6 +171,8 @@ async fn check_trusts_the_same_file() {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tower-responses"));
         let output = command.args(["check", "--upstream", &upstream.url(), "--upstream-ca-file", file]).output();
         let output = output.await.unwrap();
-        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stdout));
+        let table = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{table}");
+        assert_eq!(table.contains("--upstream-ca-file"), code == 2, "{table}");
     }
 }

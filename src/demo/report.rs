@@ -5,6 +5,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::shown;
+
 /// What a person reads.
 #[derive(Debug)]
 pub(super) struct Report<W> {
@@ -24,7 +26,7 @@ impl<W: Write> Report<W> {
 
     /// A line, with further ones for a text of several.
     pub(super) fn line(&mut self, who: &str, what: impl Display) -> io::Result<()> {
-        for (number, line) in what.to_string().lines().enumerate() {
+        for (number, line) in shown::text(&what.to_string()).lines().enumerate() {
             let who = if number == 0 { who } else { "" };
             writeln!(self.out, "   {who:<16}{line}")?;
         }

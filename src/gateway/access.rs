@@ -6,7 +6,10 @@ use std::{
 };
 
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{AUTHORIZATION, WWW_AUTHENTICATE},
+};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tower_layer::Layer;
@@ -64,17 +67,37 @@ impl AccessLayer {
         }
         Ok(Self { keys: Some(Arc::new(Keys { owners: owners.into_iter().collect() })) })
     }
+
+    /// Returns whether there are no keys, or one of them is shown.
+    pub(super) fn lets_in(&self, headers: &HeaderMap) -> bool {
+        self.keys.as_ref().is_none_or(|keys| keys.owner_of(headers).is_some())
+    }
 }
 
+/// Where clients of other APIs show keys, which are not looked at here.
+const OTHER_CREDENTIALS: [HeaderName; 2] = [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
+
 impl Keys {
-    /// Compares with every key, so that the time tells nothing of how near one came.
+    /// Removes the credential that was shown, and keys of ours from other headers.
+    fn hide(&self, headers: &mut HeaderMap) {
+        headers.remove(AUTHORIZATION);
+        for name in &OTHER_CREDENTIALS {
+            let mut shown = headers.get_all(name).iter();
+            if shown.any(|value| value.to_str().is_ok_and(|key| self.owner(key.trim()).is_some())) {
+                headers.remove(name);
+            }
+        }
+    }
+
     fn owner_of(&self, headers: &HeaderMap) -> Option<&Owner> {
         let shown = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, token) = shown.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let shown = hash(token.trim());
+        if scheme.eq_ignore_ascii_case("bearer") { self.owner(token.trim()) } else { None }
+    }
+
+    /// Compares with every key, so that the time tells nothing of how near one came.
+    fn owner(&self, key: &str) -> Option<&Owner> {
+        let shown = hash(key);
         self.owners
             .iter()
             .fold(None, |found, (key, owner)| if bool::from(key.ct_eq(&shown)) { Some(owner) } else { found })
@@ -112,7 +135,7 @@ where
         match keys.owner_of(request.headers()) {
             Some(owner) => {
                 let owner = owner.clone();
-                request.headers_mut().remove(AUTHORIZATION);
+                keys.hide(request.headers_mut());
                 request.extensions_mut().insert(owner);
                 Either::Left(self.inner.call(request))
             }

@@ -14,6 +14,7 @@ use tower_layer::Layer;
 use tower_responses_core::{RequestBody, ResponseBody};
 use tower_service::Service;
 
+use super::access::AccessLayer;
 use crate::{
     response_store::{Owner, ResponseId, ResponseStore},
     upstream::Upstream,
@@ -25,35 +26,50 @@ pub(super) struct AdminLayer {
     pub(super) upstream: Upstream,
     pub(super) store: Option<Arc<dyn ResponseStore>>,
     pub(super) metrics: Option<PrometheusHandle>,
-    /// Whether only `/health` is open, because clients have to show a key.
-    pub(super) guarded: bool,
+    /// Who is told more than `/health`.
+    pub(super) internal: Internal,
+}
+
+/// Who is told more than whether the gateway runs.
+#[derive(Clone)]
+pub(super) enum Internal {
+    /// Those whom this lets in.
+    Shown(AccessLayer),
+    /// Nobody here: there is a listener for that.
+    Elsewhere,
 }
 
 impl<S> Layer<S> for AdminLayer {
     type Service = Admin<S>;
 
     fn layer(&self, inner: S) -> Admin<S> {
-        Admin { inner, admin: self.clone() }
+        Admin { inner, admin: Arc::new(self.clone()) }
     }
 }
 
 #[derive(Clone)]
 pub(super) struct Admin<S> {
     inner: S,
-    admin: AdminLayer,
+    admin: Arc<AdminLayer>,
 }
 
 /// Longer than this nobody waits for an upstream that is asked whether it is there.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AdminLayer {
-    fn answers(&self, method: &Method, path: &str) -> bool {
-        (method == Method::GET || method == Method::HEAD)
-            && (path == "/health" || (!self.guarded && matches!(path, "/ready" | "/metrics")))
+    fn answers<B>(&self, request: &Request<B>) -> bool {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return false;
+        }
+        match (request.uri().path(), &self.internal) {
+            ("/health", _) => true,
+            ("/ready" | "/metrics", Internal::Shown(access)) => access.lets_in(request.headers()),
+            _ => false,
+        }
     }
 
-    async fn answer(self, path: String) -> Response<ResponseBody> {
-        match path.as_str() {
+    async fn answer(&self, path: &str) -> Response<ResponseBody> {
+        match path {
             "/ready" => self.ready().await,
             "/metrics" => {
                 let text = self.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default();
@@ -63,7 +79,7 @@ impl AdminLayer {
         }
     }
 
-    async fn ready(mut self) -> Response<ResponseBody> {
+    async fn ready(&self) -> Response<ResponseBody> {
         let store = match &self.store {
             Some(store) => tokio::time::timeout(READY_TIMEOUT, store.exists(&Owner::anonymous(), ResponseId::root()))
                 .await
@@ -71,7 +87,7 @@ impl AdminLayer {
             None => true,
         };
         let upstream = match Request::get("/v1/models").body(RequestBody::empty()) {
-            Ok(request) => match tokio::time::timeout(READY_TIMEOUT, self.upstream.call(request)).await {
+            Ok(request) => match tokio::time::timeout(READY_TIMEOUT, self.upstream.clone().call(request)).await {
                 Ok(Ok(response)) => !response.status().is_server_error(),
                 Ok(Err(never)) => match never {},
                 Err(_) => false,
@@ -105,10 +121,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let path = request.uri().path();
-        if self.admin.answers(request.method(), path) {
-            let (admin, path) = (self.admin.clone(), path.to_owned());
-            return Either::Right(Box::pin(async move { Ok(admin.answer(path).await) }));
+        if self.admin.answers(&request) {
+            let (admin, path) = (self.admin.clone(), request.uri().path().to_owned());
+            return Either::Right(Box::pin(async move { Ok(admin.answer(&path).await) }));
         }
         Either::Left(self.inner.call(request))
     }

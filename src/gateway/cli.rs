@@ -1,6 +1,6 @@
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands;
 use crate::BoxError;
@@ -16,7 +16,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Show in ten seconds what the gateway does, with an upstream of its own.
     Demo(commands::demo::DemoArgs),
     /// Write what Codex needs to use a gateway, or run Codex with it.
@@ -40,6 +40,10 @@ pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes a free one. Default: 127.0.0.1:8080.
     #[arg(long, env = "TOWER_RESPONSES_LISTEN", value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// Where to answer /ready and /metrics, to everybody who can reach it; there alone, then.
+    /// Default: where it listens, with --api-key-env to those who show a key.
+    #[arg(long, env = "TOWER_RESPONSES_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub(super) admin_listen: Option<String>,
     /// Where responses are kept: memory, sqlite:PATH, postgres://…, redis://… or none.
     /// Default: SQLite in the platform's data directory.
     #[arg(long, env = "TOWER_RESPONSES_STORE", value_name = "URL")]
@@ -76,9 +80,21 @@ pub(super) struct ServeArgs {
     /// Requests that may be in flight at once; those beyond wait, and beyond the queue get 429.
     #[arg(long, env = "TOWER_RESPONSES_MAX_IN_FLIGHT", value_name = "N")]
     pub(super) max_in_flight: Option<usize>,
-    /// Allow browsers of this origin (* for all); may be repeated.
+    /// Connections at once; some more get an answer to /health. Default: 10,000, or what half of the
+    /// files that may be open allow. What else is bounded: [limits] of the configuration file.
+    #[arg(long, env = "TOWER_RESPONSES_MAX_CONNECTIONS", value_name = "N")]
+    pub(super) max_connections: Option<usize>,
+    /// Allow pages of this origin (* for all) in browsers, over HTTP and over WebSockets; may be
+    /// repeated.
     #[arg(long = "cors", env = "TOWER_RESPONSES_CORS", value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) cors: Vec<String>,
+    /// Answer requests for this host (* for any); may be repeated. On loopback without --api-key-env
+    /// only those for localhost and the address are answered unless this names others: the name of
+    /// any web site can be made to lead to loopback. Elsewhere, and with keys, all hosts are
+    /// answered unless this names some. Origins are looked at where hosts are: those of allowed
+    /// hosts and of --cors may ask.
+    #[arg(long = "allow-host", env = "TOWER_RESPONSES_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub(super) allowed_hosts: Vec<String>,
     /// Answer WebSocket handshakes with 426, which sends Codex to HTTP.
     #[arg(long)]
     pub(super) no_websocket: bool,
@@ -91,13 +107,24 @@ pub(super) struct ServeArgs {
 }
 
 impl Cli {
+    /// Reads the arguments of the process. The help names variables of the environment and does not
+    /// show their values, which may be secrets.
+    pub(super) fn read() -> Self {
+        let read = Self::from_arg_matches(&hide_values(Self::command()).get_matches());
+        read.unwrap_or_else(|error| error.exit())
+    }
+
     pub(super) async fn run(self) -> Result<ExitCode, BoxError> {
         match self.command {
-            Command::Serve(args) => commands::serve::run(args).await,
+            Command::Serve(args) => commands::serve::run(*args).await,
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Codex(args) => commands::codex::run(args).await,
             Command::Check(args) => commands::check::run(args).await,
             Command::Store(args) => commands::store::run(args).await,
         }
     }
+}
+
+fn hide_values(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| argument.hide_env_values(true)).mut_subcommands(hide_values)
 }

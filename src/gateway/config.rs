@@ -1,3 +1,6 @@
+mod check;
+pub(super) mod suggestion;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -7,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::cli::ServeArgs;
-use crate::model_catalog::ModelSettings;
+use crate::{model_catalog::ModelSettings, shown};
 
 /// All that can be set, as it stands in the configuration file. Unknown keys are errors.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -15,14 +18,19 @@ use crate::model_catalog::ModelSettings;
 pub struct Settings {
     /// Address and port; port 0 takes a free one.
     pub listen: Option<String>,
+    /// Address and port of a listener of their own for `/ready` and `/metrics`.
+    pub admin_listen: Option<String>,
     /// URL of the store, or `none`.
     pub store: Option<String>,
     /// Seconds of silence before a sign of life; 0 is never.
     pub heartbeat: Option<f64>,
     /// `text` or `json`.
     pub log_format: Option<String>,
-    /// Origins that browsers may come from.
+    /// Origins whose pages may ask, over HTTP and over WebSockets; `*` stands for all.
     pub cors: Vec<String>,
+    /// Hosts that requests may be for beside loopback and the address where it listens; `*` is any.
+    /// Looked at where it listens on loopback without keys, and where some are named.
+    pub allowed_hosts: Vec<String>,
     /// Whether `GET /v1/responses` is a WebSocket.
     pub websocket: Option<bool>,
     /// The model of requests that name none.
@@ -63,10 +71,16 @@ pub struct UpstreamSettings {
     pub fixes_off: Vec<String>,
     /// The models it serves, by the names it knows them by (only for further upstreams).
     pub models: Vec<String>,
+    /// Paths that are passed on beside the routes of the API: `/one` for itself, `/one/*` for all
+    /// below it.
+    pub paths: Vec<String>,
     /// PEM file of the authorities that may have signed its certificate. Default: the system's.
     pub ca_file: Option<PathBuf>,
     /// HTTP/2 from the start, also without TLS.
     pub http2: bool,
+    /// Whether a request is sent once more where the kept connection that it was sent over ended
+    /// without a byte of an answer. Default: true.
+    pub retry_dead_connections: Option<bool>,
     /// Seconds for a connection to be made; 0 is for ever. Default: 5.
     pub connect_timeout: Option<f64>,
     /// Seconds for the first byte of an answer; 0 is for ever. Default: 600.
@@ -104,6 +118,9 @@ pub struct ToolSettings {
 pub struct LimitSettings {
     /// Bytes of a request, after decompression. Default: 64 MiB.
     pub request_bytes: Option<usize>,
+    /// Bytes of all requests that are held at once; the first 16 KiB of each do not count. Default:
+    /// 16 times `request_bytes`.
+    pub total_request_bytes: Option<usize>,
     /// Bytes of a JSON response and of one event. Default: 64 MiB.
     pub response_bytes: Option<usize>,
     /// Requests at the upstream at once. Default: no bound.
@@ -114,13 +131,24 @@ pub struct LimitSettings {
     pub websocket_idle: Option<f64>,
     /// WebSocket connections. Default: 10,000.
     pub websocket_connections: Option<usize>,
+    /// Connections of all kinds, and requests over HTTP/2. Default: 10,000, or what half of the files that may be open allow.
+    pub connections: Option<usize>,
+    /// Seconds for the head of a request to arrive, and between two requests of a connection; 0 is
+    /// for ever, here and below. Default: 30.
+    pub header_timeout: Option<f64>,
+    /// Seconds between two pieces of a request's body. Default: 30.
+    pub body_idle_timeout: Option<f64>,
+    /// Seconds that are waited for a request's body in all. Default: 300.
+    pub body_total_timeout: Option<f64>,
+    /// Seconds for a client to take the next piece of an answer. Default: 60.
+    pub write_timeout: Option<f64>,
 }
 
 /// How long responses are kept.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionSettings {
-    /// Days after the last turn of a conversation. Default: 30.
+    /// Days after the last turn of a conversation; 0 is for ever. Default: 30.
     pub days: Option<f64>,
     /// Bytes of hot conversations in memory. Default: 64 MiB.
     pub cache_bytes: Option<usize>,
@@ -153,9 +181,13 @@ impl Settings {
     /// # Errors
     /// Where it cannot be read, is no TOML, or has a key that is not known: the line is named.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
-        toml::from_str(&text).map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("the configuration {} cannot be read: {error}", path.display())))?;
+        toml::from_str(&text).map_err(|error| {
+            let meant = suggestion::in_error(error.message());
+            let meant = meant.map_or_else(String::new, |name| format!("\ndid you mean `{name}`?"));
+            ConfigError(format!("{}: {}{meant}", path.display(), reason(&text, &error)))
+        })
     }
 
     /// The file that the flags name, with what the flags and the environment say over it.
@@ -167,6 +199,7 @@ impl Settings {
             }
         };
         over(&mut settings.listen, &args.listen);
+        over(&mut settings.admin_listen, &args.admin_listen);
         over(&mut settings.store, &args.store);
         over(&mut settings.log_format, &args.log_format);
         over(&mut settings.default_model, &args.default_model);
@@ -177,6 +210,7 @@ impl Settings {
             settings.upstream.ca_file.clone_from(&args.upstream_ca_file);
         }
         settings.heartbeat = args.heartbeat.or(settings.heartbeat);
+        settings.limits.connections = args.max_connections.or(settings.limits.connections);
         settings.limits.in_flight = args.max_in_flight.or(settings.limits.in_flight);
         settings.retention.finish_abandoned = args.finish_abandoned.or(settings.retention.finish_abandoned);
         settings.upstream.drop_authorization |= args.drop_authorization;
@@ -185,6 +219,9 @@ impl Settings {
         }
         if !args.cors.is_empty() {
             settings.cors.clone_from(&args.cors);
+        }
+        if !args.allowed_hosts.is_empty() {
+            settings.allowed_hosts.clone_from(&args.allowed_hosts);
         }
         for alias in &args.aliases {
             let (name, target) = alias
@@ -197,14 +234,18 @@ impl Settings {
             settings.api_keys =
                 args.api_key_env.iter().map(|env| ApiKeySettings { env: env.clone(), owner: None }).collect();
         }
+        settings.check()?;
         Ok(settings)
     }
 
     /// The whole as TOML. Secrets are not in it: they are named by the variables that hold them,
-    /// and what a store's URL says of a password is hidden.
+    /// and what URLs have of them is hidden.
     pub fn to_toml(&self) -> String {
         let mut shown = self.clone();
-        shown.store = shown.store.map(|url| hide_password(&url));
+        let upstreams = shown.upstreams.values_mut().chain([&mut shown.upstream]);
+        for url in upstreams.filter_map(|upstream| upstream.url.as_mut()).chain(shown.store.as_mut()) {
+            *url = shown::url(url);
+        }
         toml::to_string(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
     }
 
@@ -214,27 +255,50 @@ impl Settings {
             Some(url) => Ok(url.clone()),
             None => {
                 let folder = data_directory();
-                std::fs::create_dir_all(&folder).map_err(|error| {
+                private_folder().create(&folder).map_err(|error| {
                     ConfigError(format!(
                         "the data directory {} cannot be made: {error} (--store names another place)",
                         folder.display()
                     ))
                 })?;
-                Ok(format!("sqlite:{}", folder.join("responses.db").display()))
+                Ok(default_store())
             }
         }
     }
 }
 
-/// What a URL shows of itself in logs.
-pub(super) fn hide_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 < at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
+/// Returns where a file is wrong and why, without the text that stands there: it may be a secret.
+fn reason(text: &str, error: &toml::de::Error) -> String {
+    let said = error.message();
+    let said = match (said.find('"'), said.rfind('"')) {
+        (Some(start), Some(end)) if start < end => format!("{}…{}", &said[..=start], &said[end..]),
+        _ => said.to_owned(),
+    };
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => {
+            let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+            format!("line {}, column {column}: {said}", before.matches('\n').count() + 1)
+        }
+        None => said,
     }
 }
 
-fn data_directory() -> PathBuf {
+/// Makes folders that nobody else can look into.
+fn private_folder() -> std::fs::DirBuilder {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// SQLite in the platform's data directory.
+pub(super) fn default_store() -> String {
+    format!("sqlite:{}", data_directory().join("responses.db").display())
+}
+
+/// Where this program keeps what is its own.
+pub(super) fn data_directory() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || variable("HOME").unwrap_or_default();
     let base = if cfg!(target_os = "macos") {

@@ -1,3 +1,5 @@
+mod deadlines;
+
 use std::{
     fmt,
     future::Future,
@@ -18,8 +20,14 @@ use tower_layer::Layer;
 use tower_responses_core::{ApiError, BoxError, RequestBody, ResponseBody};
 use tower_service::Service;
 
+use self::deadlines::Deadlines;
+use crate::upstream::Deadline;
+
 /// Lets so many requests be at the upstream at once, until the last byte of their responses.
 /// Others wait in a queue; when that is full they get 429.
+///
+/// A response that has to be at its end by some time gives its place back then, also if its client
+/// takes nothing of it.
 #[derive(Debug, Clone)]
 pub(super) struct InFlightLayer {
     places: Arc<Places>,
@@ -30,12 +38,18 @@ struct Places {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     queue: usize,
+    deadlines: Arc<Deadlines>,
 }
 
 impl InFlightLayer {
     pub(super) fn new(in_flight: usize, queue: usize) -> Self {
         let free = Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { places: Arc::new(Places { free, waiting: AtomicUsize::new(0), queue }) }
+        Self { places: Arc::new(Places { free, waiting: AtomicUsize::new(0), queue, deadlines: Arc::default() }) }
+    }
+
+    /// As many as there are: only their times are seen to.
+    pub(super) fn unbounded() -> Self {
+        Self::new(usize::MAX, 0)
     }
 }
 
@@ -103,7 +117,7 @@ where
             metrics::counter!("tower_responses_requests_refused_total").increment(1);
             State::Full
         };
-        InFlightFuture { state }
+        InFlightFuture { state, deadlines: self.places.deadlines.clone() }
     }
 }
 
@@ -114,6 +128,7 @@ pin_project! {
     {
         #[pin]
         state: State<S>,
+        deadlines: Arc<Deadlines>,
     }
 }
 
@@ -138,7 +153,8 @@ where
     type Output = Result<Response<ResponseBody>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let mut state = this.state;
         loop {
             match state.as_mut().project() {
                 StateProj::Full => {
@@ -155,11 +171,16 @@ where
                     state.set(State::Calling { future, permit });
                 }
                 StateProj::Calling { future, permit } => {
-                    let response = ready!(future.poll(cx))?;
+                    let mut response = ready!(future.poll(cx))?;
                     let permit = permit.take();
-                    return Poll::Ready(Ok(
-                        response.map(|body| ResponseBody::new(Held { body: ResponseBody::new(body), permit }))
-                    ));
+                    let deadline = response.extensions_mut().remove::<Deadline>();
+                    return Poll::Ready(Ok(response.map(|body| {
+                        let held = Held { body: ResponseBody::new(body), permit };
+                        match deadline {
+                            Some(Deadline(end)) => ResponseBody::new(this.deadlines.bound(held, end)),
+                            None => ResponseBody::new(held),
+                        }
+                    })));
                 }
             }
         }

@@ -2,17 +2,21 @@
 
 mod access;
 mod admin;
+mod body_limits;
 mod cli;
 mod commands;
 mod config;
-mod connection_service;
+mod cors;
+mod cross_site;
+mod encodings;
 mod exchange_log;
 mod figures;
 mod in_flight;
 mod log_format;
 mod log_writer;
 mod model_lists;
-mod protocols;
+mod passed_on;
+mod paths;
 mod routes;
 mod server;
 mod service;
@@ -20,17 +24,15 @@ mod telemetry;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 pub use self::{
     config::{ConfigError, Settings},
-    server::{Server, Shutdown},
+    server::{ConnectionLimits, Server, Shutdown},
     service::{Gateway, build},
 };
 
 /// Runs the program with the arguments it was started with.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -39,7 +41,7 @@ pub fn main() -> ExitCode {
         }
     };
     runtime.block_on(cli.run()).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", crate::shown::text(&error.to_string()));
         ExitCode::FAILURE
     })
 }

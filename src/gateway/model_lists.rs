@@ -76,7 +76,7 @@ async fn cards(further: &Further, request: Request<RequestBody>) -> Vec<(String,
         tracing::warn!(upstream = %further.upstream.url(), "an upstream gave no list of its models");
         return Vec::new();
     };
-    let cards = list.elements().or_else(|| list.member("data")?.elements()).unwrap_or_default();
+    let cards = list.elements().or_else(|| list.member("data")?.elements()).into_iter().flatten();
     let named = cards.into_iter().filter_map(|card| Some((card.member_str("id")?.into_owned(), card)));
     named.filter(|(id, _)| further.models.contains(id)).collect()
 }

@@ -1,35 +1,63 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    future::ready,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_util::future::{BoxFuture, Either, FutureExt};
 use http::{Request, Response};
-use tower_responses_core::{RequestBody, ResponseBody};
+use tower_responses_core::{ApiError, RequestBody, ResponseBody};
 use tower_service::Service;
 
-use super::model_lists::{self, Further};
+use super::{
+    model_lists::{self, Further},
+    paths::Paths,
+};
 use crate::upstream::{Upstream, UpstreamFuture};
 
-/// Chooses the upstream by the model that a request names, after aliases. All are asked for the
-/// list of models.
+/// Chooses the upstream by the model that a request names, after aliases, and passes on what that
+/// is to get. All are asked for the list of models.
 #[derive(Debug, Clone)]
 pub(super) struct Routes {
-    default: Upstream,
-    by_model: Arc<HashMap<String, Upstream>>,
-    further: Arc<[Further]>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    default: Target,
+    by_model: HashMap<String, Target>,
+    further: Vec<Further>,
+}
+
+/// An upstream, and what it gets.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) upstream: Upstream,
+    pub(super) paths: Arc<Paths>,
 }
 
 impl Routes {
-    pub(super) fn new(default: Upstream, further: Vec<Further>) -> Self {
-        let served = |further: &Further| {
-            let upstream = further.upstream.clone();
-            further.models.clone().into_iter().map(move |model| (model, upstream.clone()))
-        };
-        let by_model = further.iter().flat_map(served).collect();
-        Self { default, by_model: Arc::new(by_model), further: further.into() }
+    pub(super) fn new(default: Target, further: Vec<(Target, Vec<String>)>) -> Self {
+        let served =
+            further.iter().flat_map(|(target, models)| models.iter().map(|model| (model.clone(), target.clone())));
+        let by_model = served.collect();
+        let further = further.into_iter().map(|(target, models)| Further { upstream: target.upstream, models });
+        Self { shared: Arc::new(Shared { default, by_model, further: further.collect() }) }
+    }
+}
+
+impl Shared {
+    fn target(&self, request: &mut Request<RequestBody>) -> &Target {
+        if !self.by_model.is_empty()
+            && let Some(body) = request.body_mut().object_mut()
+            && let Some(model) = body.get_str("model")
+            && let Some(target) = self.by_model.get(&*model)
+        {
+            return target;
+        }
+        &self.default
     }
 }
 
@@ -43,17 +71,15 @@ impl Service<Request<RequestBody>> for Routes {
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        if !self.further.is_empty() && model_lists::is_list(&request) {
-            let (default, further) = (self.default.clone(), self.further.to_vec());
+        let refused = |error: ApiError| Either::Right(ready(Ok(error.into_response())).boxed());
+        let target = self.shared.target(&mut request);
+        if let Err(error) = target.paths.check(&request) {
+            return refused(error);
+        }
+        if !self.shared.further.is_empty() && model_lists::is_list(&request) {
+            let (default, further) = (target.upstream.clone(), self.shared.further.clone());
             return Either::Right(model_lists::ask(default, further, request).boxed());
         }
-        if !self.by_model.is_empty()
-            && let Some(body) = request.body_mut().object_mut()
-            && let Some(model) = body.get_str("model")
-            && let Some(upstream) = self.by_model.get(&*model)
-        {
-            return Either::Left(upstream.clone().call(request));
-        }
-        Either::Left(self.default.call(request))
+        Either::Left(target.upstream.clone().call(request))
     }
 }

@@ -1,36 +1,45 @@
-use std::{
-    convert::Infallible,
-    future::{Future, poll_fn},
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    time::Duration,
-};
+//! Accepts connections and serves them.
+
+mod activity;
+mod answer;
+mod body;
+mod connection;
+mod connection_service;
+mod limits;
+mod patience;
+mod protocols;
+mod stream;
+mod stream_tasks;
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::TokioIo,
-    server::graceful::{GracefulShutdown, Watcher},
-};
+use hyper::server::conn::http1::Builder;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::timeout,
 };
-use tower_responses_core::{BoxError, ResponseBody};
+use tower_responses_core::{RequestBody, ResponseBody};
 use tower_service::Service;
 
-use super::{
-    connection_service::ConnectionService,
-    protocols::{Protocols, is_http1},
-};
+pub use self::limits::ConnectionLimits;
+use self::{activity::Requests, answer::Served, connection::Connection, protocols::http1_builder};
 
 /// Accepts connections and serves them, HTTP/1.1 and HTTP/2 without TLS alike.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    limits: ConnectionLimits,
     shutdown: watch::Receiver<bool>,
+}
+
+/// What the connections of a server have in common.
+struct Accepting {
+    /// Each connection holds a receiver.
+    places: watch::Sender<()>,
+    http1: Arc<Builder>,
+    http2_requests: Arc<Requests>,
 }
 
 /// Tells a [`Server`] to end. Dropping it does so too.
@@ -47,6 +56,10 @@ impl Shutdown {
 /// After an error of `accept` that is not about one connection, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// So many connections over the limit get an answer to `/health`, within this time.
+const HEALTH_CONNECTIONS: usize = 32;
+const HEALTH_TIME: Duration = Duration::from_secs(2);
+
 impl Server {
     /// Listens.
     ///
@@ -55,7 +68,13 @@ impl Server {
     pub async fn bind(address: &str) -> io::Result<(Self, Shutdown)> {
         let listener = TcpListener::bind(address).await?;
         let (sender, shutdown) = watch::channel(false);
-        Ok((Self { listener, shutdown }, Shutdown(sender)))
+        Ok((Self { listener, limits: ConnectionLimits::default(), shutdown }, Shutdown(sender)))
+    }
+
+    /// What clients may take.
+    #[must_use]
+    pub fn limits(self, limits: ConnectionLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Where it listens, with the port that was taken.
@@ -69,22 +88,24 @@ impl Server {
     /// Serves until it is told to end, and then until the last answer is out.
     pub async fn run<S>(mut self, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
-        let graceful = GracefulShutdown::new();
-        let protocols = Arc::new(Protocols::new());
+        let all = Accepting {
+            places: watch::Sender::new(()),
+            http1: Arc::new(http1_builder(self.limits)),
+            http2_requests: Arc::new(Requests::new(self.limits.connections)),
+        };
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = self.shutdown.wait_for(|ending| *ending) => break,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let (protocols, watcher) = (protocols.clone(), graceful.watcher());
-                    let connection = Connection { stream, protocols, watcher, shutdown: self.shutdown.clone() };
-                    tokio::spawn(connection.serve(service.clone()));
-                }
+                Ok((stream, _)) => self.serve(stream, &all, &service),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -92,63 +113,34 @@ impl Server {
             }
         }
         drop(self.listener);
-        graceful.shutdown().await;
-    }
-}
-
-/// A connection that was accepted, and has said nothing yet.
-struct Connection {
-    stream: TcpStream,
-    protocols: Arc<Protocols>,
-    /// The server ends when all of these have gone.
-    watcher: Watcher,
-    shutdown: watch::Receiver<bool>,
-}
-
-impl Connection {
-    async fn serve<S>(mut self, service: S)
-    where
-        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
-        S::Future: Send,
-    {
-        // Events are small and each matters by itself.
-        if let Err(error) = self.stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-        let is_http1 = tokio::select! {
-            is_http1 = is_http1(&self.stream) => is_http1,
-            _ = self.shutdown.wait_for(|ending| *ending) => return,
-        };
-        let service = ConnectionService::new(service);
-        let ended = match is_http1 {
-            Ok(true) => self.http1(service).await.map_err(BoxError::from),
-            Ok(false) => {
-                let (stream, http) = (TokioIo::new(self.stream), &self.protocols.other);
-                let connection = http.serve_connection_with_upgrades(stream, service).into_owned();
-                Box::pin(self.watcher.watch(connection)).await
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error, "a connection ended with an error");
-        }
+        all.places.closed().await;
     }
 
-    async fn http1<S>(mut self, service: ConnectionService<S>) -> hyper::Result<()>
+    fn serve<S>(&self, stream: TcpStream, all: &Accepting, service: &S)
     where
-        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
-        let mut connection = self.protocols.http1.serve_connection(TokioIo::new(self.stream), service).with_upgrades();
-        let mut shutdown = pin!(self.shutdown.wait_for(|ending| *ending));
-        let mut is_ending = false;
-        poll_fn(|cx| {
-            if !is_ending && shutdown.as_mut().poll(cx).is_ready() {
-                is_ending = true;
-                Pin::new(&mut connection).graceful_shutdown();
+        let over = all.places.receiver_count().checked_sub(self.limits.connections);
+        let (served, http1) = match over {
+            None => (Served::Everything, all.http1.clone()),
+            Some(over) if over < HEALTH_CONNECTIONS => {
+                let mut http1 = Builder::clone(&all.http1);
+                http1.keep_alive(false);
+                (Served::Health, Arc::new(http1))
             }
-            Pin::new(&mut connection).poll(cx)
-        })
-        .await
+            Some(_) => return metrics::counter!("tower_responses_connections_refused_total").increment(1),
+        };
+        let (place, http2_requests) = (all.places.subscribe(), all.http2_requests.clone());
+        let (limits, shutdown) = (self.limits, self.shutdown.clone());
+        let connection = Connection { stream, place, served, http1, http2_requests, limits, shutdown };
+        let connection = connection.serve(service.clone());
+        match served {
+            Served::Everything => drop(tokio::spawn(connection)),
+            Served::Health => drop(tokio::spawn(timeout(HEALTH_TIME, Box::pin(connection)))),
+        }
     }
 }

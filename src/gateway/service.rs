@@ -1,23 +1,34 @@
-use std::{collections::HashSet, convert::Infallible, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet, convert::Infallible, future::ready, net::SocketAddr, path::Path, sync::Arc, time::Duration,
+};
 
 use futures_util::future::{BoxFuture, Either, FutureExt};
-use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_ENCODING};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{ServiceBuilder, ServiceExt, util::option_layer};
 use tower_http::{
-    cors::{Any, CorsLayer},
     decompression::RequestDecompression,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
 };
 use tower_layer::layer_fn;
-use tower_responses_core::{RequestBody, ResponseBody, rewrite::Limits};
+use tower_responses_core::{ApiError, RequestBody, ResponseBody, rewrite::Limits};
 use tower_service::Service;
 
 use super::{
-    ConfigError, Settings, access::AccessLayer, admin::AdminLayer, config::UpstreamSettings,
-    exchange_log::ExchangeLogLayer, in_flight::InFlightLayer, model_lists::Further, routes::Routes,
+    ConfigError, Settings,
+    access::AccessLayer,
+    admin::{AdminLayer, Internal},
+    body_limits::BodyLimits,
+    config::{UpstreamSettings, suggestion::nearest},
+    cors::{self, NoUpstreamCorsLayer},
+    cross_site::{Allowed, CrossSiteLayer},
+    encodings::{Encoding, unsupported},
+    exchange_log::ExchangeLogLayer,
+    in_flight::InFlightLayer,
+    passed_on::PassedOn,
+    paths::Paths,
+    routes::{Routes, Target},
 };
 use crate::{
     ResponsesStack,
@@ -37,6 +48,8 @@ use crate::{
 pub struct Gateway {
     /// Where responses are kept; `None` keeps none.
     pub store: Option<Arc<dyn ResponseStore>>,
+    /// Where it listens. On loopback, without keys, it answers only requests for loopback.
+    pub address: Option<SocketAddr>,
     /// What `/metrics` shows.
     pub metrics: Option<PrometheusHandle>,
     /// The connections that are WebSockets.
@@ -55,7 +68,7 @@ pub fn build(
     gateway: Gateway,
 ) -> Result<
     impl Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<ResponseBody>,
         Error = Infallible,
         Future: Future<Output = Result<Response<ResponseBody>, Infallible>> + Send,
@@ -70,8 +83,11 @@ pub fn build(
     let admin = AdminLayer {
         upstream: upstream.clone(),
         store: gateway.store.clone(),
-        metrics: gateway.metrics,
-        guarded: !settings.api_keys.is_empty(),
+        metrics: gateway.metrics.clone(),
+        internal: match settings.admin_listen {
+            Some(_) => Internal::Elsewhere,
+            None => Internal::Shown(access.clone()),
+        },
     };
     let store = match gateway.store {
         Some(store) => match settings.retention.cache_bytes {
@@ -89,10 +105,14 @@ pub fn build(
         .alias(ModelAliasLayer::new(aliases(settings)).limits(limits))
         .tools(normalize(settings)?.limits(limits), CallRestoreLayer::new().limits(limits))
         .quirks(quirks(settings, &upstream)?.limits(limits));
-    let in_flight = settings.limits.in_flight.map(|n| InFlightLayer::new(n, settings.limits.queue.unwrap_or(n)));
-    let routes = Routes::new(upstream, further_upstreams(settings)?);
+    let bodies = BodyLimits::new(&settings.limits, limits.request)?;
+    let in_flight = in_flight(settings);
+    let default = Target { upstream, paths: Arc::new(Paths::new(&settings.upstream.paths)?) };
+    let routes = Routes::new(default, further_upstreams(settings)?);
 
     Ok(ServiceBuilder::new()
+        // Requests that pages of other sites make a browser send end here.
+        .layer(cross_site(settings, gateway.address, !settings.api_keys.is_empty()))
         // Is asked by machines, often, and needs nothing of the rest.
         .layer(admin)
         // Every request has an id, in our log, upstream, and in the answer.
@@ -100,30 +120,75 @@ pub fn build(
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         // Browsers ask without a credential whether they may come.
         .layer(layer_fn(SharedResponseBody::new))
-        .layer(option_layer(cors(settings)?))
+        .layer(option_layer(cors::layer(settings)?))
+        .layer(NoUpstreamCorsLayer)
         .layer(access)
         // What clients compress, nobody further in could read.
-        .layer(layer_fn(Decompress::new))
+        .layer(layer_fn(|inner| Decompress { inner, limits: bodies.clone() }))
         .layer(stack)
         .layer(layer_fn(SharedResponseBody::new))
+        .layer(layer_fn(|inner| PassedOn::new(inner, limits.request)))
         // Innermost: a request that is still arriving must not hold a place.
         .layer(option_layer(in_flight))
         .service(routes))
+}
+
+/// The service at the address of `admin_listen`. It asks for no key.
+///
+/// # Errors
+/// As [`build`].
+#[allow(clippy::type_complexity, reason = "it has no name, and is spelled only here")]
+pub(super) fn build_admin<B: Send + 'static>(
+    settings: &Settings,
+    gateway: &Gateway,
+    address: SocketAddr,
+) -> Result<
+    impl Service<
+        Request<B>,
+        Response = Response<ResponseBody>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<ResponseBody>, Infallible>> + Send,
+    > + Clone
+    + Send
+    + 'static,
+    ConfigError,
+> {
+    let upstream = upstream(&settings.upstream)?;
+    let admin = AdminLayer {
+        upstream,
+        store: gateway.store.clone(),
+        metrics: gateway.metrics.clone(),
+        internal: Internal::Shown(AccessLayer::default()),
+    };
+    let nothing = |_: Request<B>| {
+        let error = ApiError::new(StatusCode::NOT_FOUND, "here are /health, /ready and /metrics").code("unknown_path");
+        ready(Ok(error.into_response()))
+    };
+    Ok(ServiceBuilder::new().layer(cross_site(settings, Some(address), false)).layer(admin).service_fn(nothing))
+}
+
+/// Checks hosts and origins where the gateway listens on loopback and asks for no key, and where the
+/// configuration names hosts. A page knows no key, and a gateway that listens elsewhere is asked by
+/// names that are not known here.
+fn cross_site(settings: &Settings, address: Option<SocketAddr>, has_keys: bool) -> CrossSiteLayer {
+    let is_loopback = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+    if settings.allowed_hosts.is_empty() && (has_keys || !is_loopback) {
+        return CrossSiteLayer::default();
+    }
+    let allowed = settings.allowed_hosts.iter().fold(Allowed::default(), |allowed, host| allowed.host(host));
+    let allowed = settings.cors.iter().fold(allowed, |allowed, origin| allowed.origin(origin));
+    let allowed = address.into_iter().fold(allowed, Allowed::address);
+    CrossSiteLayer::new(settings.listen.iter().fold(allowed, |allowed, listen| allowed.host(listen)))
 }
 
 /// Decompresses the requests that are compressed; the others do not pay for it.
 #[derive(Debug, Clone)]
 struct Decompress<S> {
     inner: S,
+    limits: BodyLimits,
 }
 
-impl<S> Decompress<S> {
-    fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-impl<S> Service<Request<Incoming>> for Decompress<S>
+impl<S> Service<Request<RequestBody>> for Decompress<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -136,13 +201,22 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if !request.headers().contains_key(CONTENT_ENCODING) {
-            return Either::Left(self.inner.call(request.map(RequestBody::new)));
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let encoding = if request.headers().contains_key(CONTENT_ENCODING) {
+            Encoding::read(request.headers_mut())
+        } else {
+            Encoding::None
+        };
+        self.limits.apply(&mut request, !matches!(encoding, Encoding::None));
+        match encoding {
+            Encoding::None => return Either::Left(self.inner.call(request)),
+            Encoding::Known => {}
+            Encoding::Unknown(name) => return Either::Right(ready(Ok(unsupported(&name))).boxed()),
         }
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let inner = inner.map_request(|request: Request<_>| request.map(RequestBody::new));
+        let limits = self.limits.clone();
+        let inner = inner.map_request(move |request: Request<_>| request.map(|body| limits.inflated(body)));
         let future = RequestDecompression::new(inner).oneshot(request);
         Either::Right(
             async move {
@@ -150,7 +224,7 @@ where
                     Ok(response) => response.map(|body| ResponseBody::new(body.boxed_unsync())),
                     Err(error) => {
                         tracing::debug!(%error, "a request could not be decompressed");
-                        crate::ApiError::bad_request("the body could not be decompressed").into_response()
+                        ApiError::bad_request("the body could not be decompressed").into_response()
                     }
                 })
             }
@@ -165,6 +239,15 @@ fn limits(settings: &Settings) -> Limits {
         request: settings.limits.request_bytes.unwrap_or(default.request),
         response: settings.limits.response_bytes.unwrap_or(default.response),
     }
+}
+
+fn in_flight(settings: &Settings) -> Option<InFlightLayer> {
+    if let Some(n) = settings.limits.in_flight {
+        return Some(InFlightLayer::new(n, settings.limits.queue.unwrap_or(n)));
+    }
+    let mut upstreams = settings.upstreams.values().chain([&settings.upstream]);
+    let has_times = upstreams.any(|upstream| seconds(upstream.total_timeout, None).is_some());
+    has_times.then(InFlightLayer::unbounded)
 }
 
 fn seconds(value: Option<f64>, default: Option<Duration>) -> Option<Duration> {
@@ -184,6 +267,7 @@ fn upstream(settings: &UpstreamSettings) -> Result<Upstream, ConfigError> {
         idle_timeout: seconds(settings.idle_timeout, default.idle_timeout),
         total_timeout: seconds(settings.total_timeout, default.total_timeout),
         http2: settings.http2,
+        retry_dead_connections: settings.retry_dead_connections.unwrap_or(default.retry_dead_connections),
         roots: roots(settings.ca_file.as_deref())?,
         ..default
     };
@@ -209,7 +293,8 @@ pub(super) fn roots(file: Option<&Path>) -> Result<TrustedRoots, ConfigError> {
     Ok(roots.map_err(|error| ConfigError::new(error.to_string()))?.unwrap_or_default())
 }
 
-fn further_upstreams(settings: &Settings) -> Result<Vec<Further>, ConfigError> {
+/// Each with the models that it serves.
+fn further_upstreams(settings: &Settings) -> Result<Vec<(Target, Vec<String>)>, ConfigError> {
     let mut served = HashSet::new();
     let further = settings.upstreams.iter().map(|(name, further)| {
         if further.models.is_empty() {
@@ -220,7 +305,8 @@ fn further_upstreams(settings: &Settings) -> Result<Vec<Further>, ConfigError> {
         if let Some(model) = further.models.iter().find(|model| !served.insert(*model)) {
             return Err(ConfigError::new(format!("two upstreams serve the model '{model}'")));
         }
-        Ok(Further { upstream: upstream(further)?, models: further.models.clone() })
+        let target = Target { upstream: upstream(further)?, paths: Arc::new(Paths::new(&further.paths)?) };
+        Ok((target, further.models.clone()))
     });
     further.collect()
 }
@@ -268,7 +354,12 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
     let profile = settings.upstream.profile.as_deref().map_or(Ok(Profile::Vllm), str::parse);
     let profile = profile.map_err(|error: UnknownProfile| ConfigError::new(error.to_string()))?;
     let heartbeat = seconds(settings.heartbeat, Some(Duration::from_secs(15))).unwrap_or_default();
-    let fix = |name: &String| name.parse::<Fix>().map_err(|error| ConfigError::new(error.to_string()));
+    let fix = |name: &String| {
+        name.parse::<Fix>().map_err(|error| {
+            let meant = nearest(name, Fix::ALL.iter().map(|fix| fix.name()));
+            ConfigError::new(meant.map_or_else(|| error.to_string(), |meant| format!("{error}: did you mean {meant}?")))
+        })
+    };
     let mut layer = UpstreamQuirksLayer::new(profile).heartbeat(heartbeat).gateway_key(upstream.has_key());
     for name in &settings.upstream.fixes_on {
         layer = layer.with(fix(name)?);
@@ -277,20 +368,6 @@ fn quirks(settings: &Settings, upstream: &Upstream) -> Result<UpstreamQuirksLaye
         layer = layer.without(fix(name)?);
     }
     Ok(layer)
-}
-
-fn cors(settings: &Settings) -> Result<Option<CorsLayer>, ConfigError> {
-    let layer = CorsLayer::new().allow_methods(Any).allow_headers(Any).expose_headers(Any);
-    match settings.cors.as_slice() {
-        [] => Ok(None),
-        [any] if any == "*" => Ok(Some(layer.allow_origin(Any))),
-        origins => {
-            let parse = |origin: &String| {
-                origin.parse::<HeaderValue>().map_err(|_| ConfigError::new(format!("cors: '{origin}' is no origin")))
-            };
-            Ok(Some(layer.allow_origin(origins.iter().map(parse).collect::<Result<Vec<_>, _>>()?)))
-        }
-    }
 }
 
 /// 128 random bits.

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -26,6 +29,19 @@ pub(super) fn install_log(format: Option<&str>) -> Result<LogGuard, ConfigError>
 
 /// Seconds, from what a gateway adds to what a long answer takes.
 const BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+/// How often what was measured is added up. Until then every measured time is kept by itself.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Adds up what was measured, from time to time, also where nobody reads `/metrics`.
+pub(super) async fn keep_up(metrics: PrometheusHandle) {
+    let mut interval = tokio::time::interval(UPKEEP);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
+}
 
 /// Collects the metrics of all layers. `None` where the process has a recorder already.
 pub(super) fn install_metrics() -> Option<PrometheusHandle> {

@@ -1,9 +1,22 @@
 use std::{error::Error, io, time::Duration};
 
-use http::StatusCode;
-use tower_responses_core::{ApiError, BoxError};
+use http::{HeaderValue, Response, StatusCode};
+use tower_responses_core::{ApiError, BoxError, ResponseBody};
 
-use super::roots::refusal;
+use super::{UpstreamUrl, roots::refusal};
+
+/// Who was asked, and for which request.
+pub(super) struct Call<'a> {
+    pub(super) upstream: &'a UpstreamUrl,
+    pub(super) request_id: Option<&'a HeaderValue>,
+}
+
+impl Call<'_> {
+    fn warn(&self, error: &str) {
+        let request_id = self.request_id.and_then(|id| id.to_str().ok());
+        tracing::warn!(upstream = %self.upstream, request_id, error, "the upstream gave no answer");
+    }
+}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -20,11 +33,30 @@ impl From<hyper_util::client::legacy::Error> for NoAnswer {
     }
 }
 
+/// Stands in the extensions of an error response that no server sent, and says why it did not.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "read by the program"))]
+pub(crate) enum Unanswered {
+    /// There is no connection.
+    Unreachable(String),
+    /// There was one.
+    Broken(String),
+}
+
 impl NoAnswer {
-    /// What the client hears of it.
-    pub(super) fn to_error(&self) -> ApiError {
+    /// What the client hears of it, and the operator.
+    pub(super) fn into_response(self, call: &Call<'_>) -> Response<ResponseBody> {
+        let mut response = self.to_error(call).into_response();
+        response.extensions_mut().insert(match self {
+            Self::Unreachable(error) => Unanswered::Unreachable(chain(&*error)),
+            Self::Broken(error) => Unanswered::Broken(chain(&*error)),
+        });
+        response
+    }
+
+    fn to_error(&self, call: &Call<'_>) -> ApiError {
         let (Self::Unreachable(error) | Self::Broken(error)) = self;
-        tracing::warn!(error = %chain(&**error), "the upstream gave no answer");
+        call.warn(&chain(&**error));
         if matches!(self, Self::Broken(_)) {
             return ApiError::new(StatusCode::BAD_GATEWAY, "the upstream closed the connection without an answer")
                 .code("upstream_error");
@@ -41,12 +73,13 @@ impl NoAnswer {
     }
 }
 
-pub(super) fn too_slow(limit: Duration) -> ApiError {
+pub(super) fn too_slow(limit: Duration, call: &Call<'_>) -> ApiError {
     let message = format!("the upstream has not begun to answer within {} seconds", limit.as_secs_f32());
+    call.warn(&message);
     ApiError::new(StatusCode::GATEWAY_TIMEOUT, message).code("upstream_timeout")
 }
 
-fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 

@@ -1,14 +1,14 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-        UPGRADE,
+        AUTHORIZATION, CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
 /// Headers that speak of one connection, not of the message (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
+    HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
@@ -50,15 +50,35 @@ pub(super) enum Credential {
     None,
 }
 
+/// Where other APIs have their keys. A server that takes them may prefer them.
+const OTHER_CREDENTIALS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
 impl Credential {
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Clients => {}
+            Self::Clients => {
+                // The first counts: whose a response is was read from it.
+                if headers.len() > headers.keys_len()
+                    && let Some(first) = headers.get(AUTHORIZATION).cloned()
+                {
+                    headers.insert(AUTHORIZATION, first);
+                }
+                return;
+            }
             Self::Ours(value) => {
                 headers.insert(AUTHORIZATION, value.clone());
             }
             Self::None => {
                 headers.remove(AUTHORIZATION);
+            }
+        }
+        if headers.keys().any(|name| OTHER_CREDENTIALS.contains(name)) {
+            for name in &OTHER_CREDENTIALS {
+                headers.remove(name);
             }
         }
     }
@@ -76,7 +96,6 @@ impl std::fmt::Debug for Credential {
 
 pub(super) fn prepare_request(headers: &mut HeaderMap, credential: &Credential) {
     remove_hop_by_hop(headers);
-    headers.remove(HOST);
     credential.apply(headers);
 }
 
@@ -98,14 +117,22 @@ mod tests {
     fn there_is_never_more_than_one_credential() {
         let client = HeaderValue::from_static("Bearer client");
         let ours = HeaderValue::from_static("Bearer ours");
-        for (credential, expected) in [
-            (Credential::Clients, Some(&client)),
-            (Credential::Ours(ours.clone()), Some(&ours)),
-            (Credential::None, None),
+        let key = HeaderName::from_static("x-api-key");
+        for (credential, expected, keeps_key) in [
+            (Credential::Clients, Some(&client), true),
+            (Credential::Ours(ours.clone()), Some(&ours), false),
+            (Credential::None, None, false),
         ] {
-            let mut headers = HeaderMap::from_iter([(AUTHORIZATION, client.clone())]);
-            prepare_request(&mut headers, &credential);
-            assert_eq!(headers.get_all(AUTHORIZATION).iter().collect::<Vec<_>>(), Vec::from_iter(expected));
+            for times in 1..=3 {
+                let mut headers =
+                    HeaderMap::from_iter([(AUTHORIZATION, client.clone()), (key.clone(), client.clone())]);
+                for _ in 1..times {
+                    headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer another"));
+                }
+                prepare_request(&mut headers, &credential);
+                assert_eq!(headers.get_all(AUTHORIZATION).iter().collect::<Vec<_>>(), Vec::from_iter(expected));
+                assert_eq!(headers.contains_key(&key), keeps_key);
+            }
             assert!(!format!("{credential:?}").contains("Bearer"));
         }
     }

@@ -1,8 +1,10 @@
 //! The service at the bottom of the stack: it asks an upstream over HTTP.
 //!
 //! Connections are kept and used again, but not for as long as vLLM keeps them (5 seconds). A
-//! connection that cannot be made is tried again a few times; a request of which a byte may have
-//! been sent is never sent twice.
+//! connection that cannot be made is tried again a few times. A request that was sent over a new
+//! connection is never sent twice. One that was sent over a kept connection is sent once more if
+//! that ends before the first byte of an answer, unless
+//! [`retry_dead_connections`](UpstreamConfig::retry_dead_connections) forbids it.
 //!
 //! ```no_run
 //! use http::Request;
@@ -17,6 +19,9 @@
 //! # }
 //! ```
 
+mod again;
+mod answer;
+mod any_client;
 mod connect;
 mod failure;
 mod headers;
@@ -26,7 +31,11 @@ mod roots;
 mod service;
 mod target;
 mod timed_body;
+mod upload;
+mod watched;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::{failure::Unanswered, service::Deadline};
 pub use self::{
     roots::{BadRoots, TrustedRoots},
     service::{Upstream, UpstreamConfig, UpstreamFuture},

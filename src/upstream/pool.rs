@@ -25,13 +25,24 @@ use tokio::{net::TcpStream, runtime::Handle, time::Instant};
 use tower_responses_core::{BoxError, RequestBody};
 use tower_service::Service;
 
-use super::{connect::RetryConnect, failure::NoAnswer, relay::Relay};
+use super::{
+    UpstreamConfig,
+    again::Again,
+    connect::RetryConnect,
+    failure::NoAnswer,
+    relay::Relay,
+    watched::{Traffic, Watched},
+};
+
+/// What a connection goes over.
+type Io = TokioIo<Watched<TcpStream>>;
 
 /// The connections to one upstream.
 pub(super) struct Pool {
     connector: RetryConnect<HttpConnector>,
     upstream: Uri,
     idle_timeout: Duration,
+    retry_dead_connections: bool,
     idle: Mutex<Idle>,
 }
 
@@ -45,30 +56,40 @@ struct Idle {
 
 impl Pool {
     /// Without connections; they are made to the host of `upstream`.
-    pub(super) fn new(connector: RetryConnect<HttpConnector>, upstream: Uri, idle_timeout: Duration) -> Self {
-        Self { connector, upstream, idle_timeout, idle: Mutex::default() }
+    pub(super) fn new(connector: RetryConnect<HttpConnector>, upstream: Uri, config: &UpstreamConfig) -> Self {
+        let UpstreamConfig { pool_idle_timeout: idle_timeout, retry_dead_connections, .. } = *config;
+        Self { connector, upstream, idle_timeout, retry_dead_connections, idle: Mutex::default() }
     }
 
     /// Sends a request whose target is a path, and which has a `Host`.
     ///
-    /// Sent again, over another connection, is only what was not sent at all because the upstream
-    /// has closed a connection that was kept.
+    /// It is sent again if the upstream has closed a connection that was kept: over another one
+    /// where nothing was sent, and once, over a new one, where it was and no byte has come back.
     pub(super) async fn ask(
         self: Arc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<Response<PooledBody>, NoAnswer> {
+        let mut new_only = false;
         loop {
-            let (mut connection, is_new) = match self.take() {
-                Some(connection) => (connection, false),
-                None => (self.connect().await?, true),
+            let kept = if new_only { None } else { self.take() };
+            let is_new = kept.is_none();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => self.connect().await?,
             };
+            let again = if is_new || !self.retry_dead_connections { None } else { Again::of(&mut request) };
+            let received = connection.traffic.received();
             match connection.ask(request).await {
                 Ok(response) => {
                     let lease = Some(Lease { pool: self, connection });
                     return Ok(response.map(|body| PooledBody { body, lease }));
                 }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if !is_new => request = unsent,
+                Err(mut error) => match (error.take_message(), again) {
+                    (Some(unsent), _) if !is_new => request = unsent,
+                    (None, Some(again)) if connection.traffic.received() == received => {
+                        request = again.request();
+                        new_only = true;
+                    }
                     _ => return Err(NoAnswer::Broken(error.into_error().into())),
                 },
             }
@@ -78,10 +99,13 @@ impl Pool {
     async fn connect(&self) -> Result<Box<Connection>, NoAnswer> {
         let stream = self.connector.clone().call(self.upstream.clone()).await;
         let stream = stream.map_err(|error| NoAnswer::Unreachable(error.into()))?;
-        let (sender, driver) = http1::handshake(stream).await.map_err(|error| NoAnswer::Unreachable(error.into()))?;
+        let stream = Watched::new(stream.into_inner());
+        let traffic = stream.traffic().clone();
+        let (sender, driver) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| NoAnswer::Unreachable(error.into()))?;
         metrics::counter!("tower_responses_upstream_connections_total").increment(1);
         let relay = Relay::new();
-        Ok(Box::new(Connection { sender, driver: Some(driver), relayed: relay.clone().into(), relay }))
+        Ok(Box::new(Connection { sender, driver: Some(driver), traffic, relayed: relay.clone().into(), relay }))
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
@@ -139,7 +163,8 @@ async fn close_unused(pool: Weak<Pool>, mut next: Instant) {
 struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// `None` once the connection has ended.
-    driver: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
+    driver: Option<http1::Connection<Io, RequestBody>>,
+    traffic: Arc<Traffic>,
     relay: Arc<Relay>,
     /// The relay, as what it is given to.
     relayed: Waker,
@@ -174,7 +199,7 @@ impl Connection {
     }
 }
 
-fn poll_driver(driver: &mut Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>, cx: &mut Context<'_>) {
+fn poll_driver(driver: &mut Option<http1::Connection<Io, RequestBody>>, cx: &mut Context<'_>) {
     if let Some(connection) = driver
         && let Poll::Ready(ended) = Pin::new(connection).poll(cx)
     {

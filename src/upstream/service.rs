@@ -10,16 +10,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderName, HeaderValue, Request, Response, Uri, Version,
     header::{HOST, InvalidHeaderValue},
     request::Parts,
 };
 use http_body::Body;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tower_responses_core::{BoxError, RequestBody, ResponseBody};
@@ -27,12 +23,24 @@ use tower_service::Service;
 
 use super::{
     TrustedRoots, UpstreamUrl,
+    answer::Accepted,
+    any_client::AnyClient,
     connect::RetryConnect,
-    failure::{self, NoAnswer},
+    failure::{self, Call, NoAnswer},
     headers::{Credential, prepare_request, remove_hop_by_hop},
     pool::{Pool, PooledBody},
     timed_body::{Limits, TimedBody},
+    upload::{Fault, Upload},
 };
+
+/// The name that a request has in logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// When an answer has to be at its end, as an extension of it. The body sees to that whenever it is
+/// asked for more; whoever may stop to ask sees to it by this.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "nobody else looks at it"))]
+pub(crate) struct Deadline(pub(crate) Instant);
 
 /// How an upstream is asked. Every time may be switched off with `None`.
 #[derive(Debug, Clone)]
@@ -49,6 +57,11 @@ pub struct UpstreamConfig {
     pub total_timeout: Option<Duration>,
     /// How long a connection that nobody uses is kept. 4 seconds: vLLM closes its own after 5.
     pub pool_idle_timeout: Duration,
+    /// Send a request once more, over a new connection, if it was sent over one that had been used
+    /// before and that ended before the first byte of an answer: a server may close such a
+    /// connection without saying so. Holds for requests that make a response or whose method is
+    /// idempotent, and whose body is at hand. Yes.
+    pub retry_dead_connections: bool,
     /// Speak HTTP/2 from the start, also without TLS.
     pub http2: bool,
     /// Whose certificates an upstream with `https://` may show. Those that the system trusts.
@@ -64,6 +77,7 @@ impl Default for UpstreamConfig {
             idle_timeout: Some(Duration::from_secs(300)),
             total_timeout: None,
             pool_idle_timeout: Duration::from_secs(4),
+            retry_dead_connections: true,
             http2: false,
             roots: TrustedRoots::system(),
         }
@@ -76,7 +90,7 @@ enum Client {
     /// HTTP/1 without TLS, as nearly all model servers speak it.
     Plain(Arc<Pool>, HeaderValue),
     /// What is found out when a connection is made.
-    Any(Box<legacy::Client<RetryConnect<HttpsConnector<HttpConnector>>, RequestBody>>),
+    Any(Box<AnyClient>),
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, NoAnswer>> + Send>>;
@@ -90,19 +104,10 @@ impl Client {
         http.set_keepalive(Some(Duration::from_secs(60)));
         if let Some(host) = url.host().filter(|_| !url.is_tls() && !config.http2) {
             let connector = RetryConnect::new(http, config.connect_retries);
-            let pool = Pool::new(connector, url.join(&Uri::default()), config.pool_idle_timeout);
+            let pool = Pool::new(connector, url.join(&Uri::default()), config);
             return Self::Plain(Arc::new(pool), host);
         }
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(config.roots.client_config(url.is_tls()))
-            .https_or_http();
-        let https = if config.http2 { https.enable_http2() } else { https.enable_all_versions() };
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .http2_only(config.http2)
-            .build(RetryConnect::new(https.wrap_connector(http), config.connect_retries));
-        Self::Any(Box::new(client))
+        Self::Any(Box::new(AnyClient::new(http, url.is_tls(), config)))
     }
 
     fn ask(&self, url: &UpstreamUrl, mut head: Parts, body: RequestBody) -> Answer {
@@ -114,7 +119,9 @@ impl Client {
             }
             Self::Any(client) => {
                 head.uri = url.join(&head.uri);
-                let answer = client.request(Request::from_parts(head, body));
+                // The client takes it from the URL.
+                head.headers.remove(HOST);
+                let answer = AnyClient::clone(client).ask(Request::from_parts(head, body));
                 Box::pin(async move { Ok(answer.await?.map(PooledBody::elsewhere)) })
             }
         }
@@ -201,12 +208,19 @@ where
         prepare_request(&mut head.headers, credential);
         // What our own transport put there means nothing further in.
         head.extensions = http::Extensions::new();
+        let request_id = head.headers.get(REQUEST_ID).cloned();
         let UpstreamConfig { first_byte_timeout, idle_timeout, total_timeout, .. } = *config;
         let first_byte_timeout = first_byte_timeout.into_iter().chain(total_timeout).min();
+        let accepted = Accepted::of(&head.headers);
+        let (body, fault) = Upload::follow(RequestBody::new(body));
         UpstreamFuture {
-            answer: client.ask(url, head, RequestBody::new(body)),
+            answer: client.ask(url, head, body),
+            accepted,
+            fault,
             sleep: first_byte_timeout.map(tokio::time::sleep),
             first_byte_timeout: first_byte_timeout.unwrap_or_default(),
+            shared: self.shared.clone(),
+            request_id,
             limits: Limits { idle: idle_timeout, total: total_timeout.map(|limit| (limit, Instant::now() + limit)) },
         }
     }
@@ -227,9 +241,13 @@ pin_project! {
     /// Future of [`Upstream`].
     pub struct UpstreamFuture {
         answer: Answer,
+        accepted: Accepted,
+        fault: Option<Fault>,
         #[pin]
         sleep: Option<Sleep>,
         first_byte_timeout: Duration,
+        shared: Arc<Shared>,
+        request_id: Option<HeaderValue>,
         limits: Limits,
     }
 }
@@ -239,16 +257,23 @@ impl Future for UpstreamFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let call = || Call { upstream: &this.shared.url, request_id: this.request_id.as_ref() };
         if let Poll::Ready(answer) = this.answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(match answer {
-                Ok(response) => received(response, *this.limits),
-                Err(error) => error.to_error().into_response(),
+                Ok(response) => match this.accepted.refuse(&response) {
+                    Some(error) => error.into_response(),
+                    None => received(response, *this.limits),
+                },
+                Err(error) => match this.fault.as_ref().and_then(Fault::get) {
+                    Some(fault) => fault.clone().into_response(),
+                    None => error.into_response(&call()),
+                },
             }));
         }
         if let Some(sleep) = this.sleep.as_pin_mut()
             && sleep.poll(cx).is_ready()
         {
-            return Poll::Ready(Ok(failure::too_slow(*this.first_byte_timeout).into_response()));
+            return Poll::Ready(Ok(failure::too_slow(*this.first_byte_timeout, &call()).into_response()));
         }
         Poll::Pending
     }
@@ -259,6 +284,9 @@ fn received(mut response: Response<PooledBody>, limits: Limits) -> Response<Resp
     *response.version_mut() = Version::HTTP_11;
     if limits.is_empty() {
         return response.map(ResponseBody::new);
+    }
+    if let Some((_, end)) = limits.total {
+        response.extensions_mut().insert(Deadline(end));
     }
     response.map(|body| ResponseBody::new(TimedBody::new(body, limits)))
 }

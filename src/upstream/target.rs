@@ -5,6 +5,8 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
+use crate::shown;
+
 /// Where an upstream is: a URL with or without `/v1` at its end.
 ///
 /// Requests for `/v1/…` go to the same place either way. Where the URL has the `/v1`, requests
@@ -76,7 +78,7 @@ impl FromStr for UpstreamUrl {
     type Err = BadUrl;
 
     fn from_str(text: &str) -> Result<Self, BadUrl> {
-        let bad = |why| BadUrl { url: text.to_owned(), why };
+        let bad = |why| BadUrl { url: shown::url(text), why };
         let uri: Uri = text.trim().parse().map_err(|_| bad("it cannot be parsed"))?;
         let parts = uri.into_parts();
         let scheme = parts.scheme.ok_or_else(|| bad("it has to begin with http:// or https://"))?;
@@ -87,7 +89,13 @@ impl FromStr for UpstreamUrl {
         if authority.as_str().contains('@') {
             return Err(bad("credentials do not belong into it"));
         }
+        if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
+            return Err(bad("a query does not belong into it"));
+        }
         let path = parts.path_and_query.as_ref().map_or("", |path| path.path()).trim_end_matches('/');
+        if ["/v1/responses", "/v1/chat/completions", "/v1/models"].iter().any(|route| path.ends_with(route)) {
+            return Err(bad("it ends with /v1 or before it"));
+        }
         let (prefix, versioned) = path.strip_suffix("/v1").map_or((path, false), |prefix| (prefix, true));
         Ok(Self { scheme, authority, prefix: prefix.to_owned(), versioned })
     }
@@ -103,15 +111,14 @@ impl fmt::Display for UpstreamUrl {
 /// A URL that is none of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadUrl {
+    /// Without what may be a secret in it.
     url: String,
     why: &'static str,
 }
 
 impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What stands before an @ may be a password.
-        let shown = self.url.rsplit('@').next().unwrap_or_default();
-        write!(f, "'{shown}' is not the URL of an upstream: {}", self.why)
+        write!(f, "'{}' is not the URL of a server: {}", self.url, self.why)
     }
 }
 
@@ -123,9 +130,19 @@ mod tests {
 
     #[test]
     fn what_is_no_upstream_is_refused() {
-        for text in ["", "host:8000", "ftp://host", "/v1", "http://user:secret@host"] {
+        for text in [
+            "",
+            "host:8000",
+            "ftp://host?key=secret",
+            "/v1?secret",
+            "http://user:secret@host",
+            "user:secret@host",
+            "http://host/v1?key=secret",
+            "http://host/v1/responses",
+            "http://host/api/v1/chat/completions/",
+        ] {
             let error = text.parse::<UpstreamUrl>().expect_err(text);
-            assert!(!error.to_string().contains("secret"));
+            assert!(!format!("{error}{error:?}").contains("secret"), "{error:?}");
         }
     }
 

@@ -26,7 +26,7 @@ use tower_responses::{
     tool_normalize::ToolNormalizeLayer,
     upstream_quirks::{Profile, UpstreamQuirksLayer},
 };
-use tower_responses_testing::{ScriptedBody, long_request, sse};
+use tower_responses_testing::{ScriptedBody, long_request, sse, vllm};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -98,23 +98,17 @@ fn exchange(service: &mut Boxed, body: Bytes) -> usize {
 
 #[divan::bench(args = SERVICES)]
 fn small_request_object(bencher: Bencher<'_, '_>, kind: &str) {
-    bench(bencher, kind, &small(false), Answer::Object(object(&[function_call("get_weather")]).to_string().into()), 1);
+    bench(bencher, kind, &small(false), calling("get_weather"), 1);
 }
 
 #[divan::bench(args = SERVICES)]
 fn stored_small_request(bencher: Bencher<'_, '_>, kind: &str) {
-    bench(bencher, kind, &small(true), Answer::Object(object(&[function_call("get_weather")]).to_string().into()), 1);
+    bench(bencher, kind, &small(true), calling("get_weather"), 1);
 }
 
 #[divan::bench(args = SERVICES)]
 fn long_request_object(bencher: Bencher<'_, '_>, kind: &str) {
-    bench(
-        bencher,
-        kind,
-        &long_request(true),
-        Answer::Object(object(&[function_call("tool_01")]).to_string().into()),
-        1,
-    );
+    bench(bencher, kind, &long_request(true), calling("tool_01"), 1);
 }
 
 /// Per event.
@@ -168,30 +162,10 @@ fn weather() -> Json {
     })
 }
 
-fn function_call(name: &str) -> Json {
-    json!({
-        "arguments": "{\"city\":\"Paris\"}", "call_id": "call_1", "name": name, "type": "function_call", "id": "fc_1",
-        "async": null, "caller": null, "namespace": null, "status": "completed",
-    })
-}
-
-fn object(output: &[Json]) -> Json {
-    let mut tool = weather();
-    for name in ["allowed_callers", "async", "defer_loading", "output_schema"] {
-        tool[name] = Json::Null;
-    }
-    json!({
-        "id": "resp_1", "created_at": 1_795_261_662, "incomplete_details": null, "instructions": null, "metadata": null,
-        "model": "m", "object": "response", "output": output, "parallel_tool_calls": true, "temperature": 1.0,
-        "tool_choice": "auto", "tools": [tool], "top_p": 1.0, "background": false, "max_output_tokens": 65_525,
-        "max_tool_calls": null, "previous_response_id": null, "prompt": null, "reasoning": null, "service_tier": "auto",
-        "status": "completed", "text": null, "top_logprobs": null, "truncation": "disabled",
-        "usage": {"input_tokens": 171, "output_tokens": 39, "total_tokens": 210,
-            "input_tokens_details": {"cached_tokens": 128, "cache_write_tokens": 0, "input_tokens_per_turn": []},
-            "output_tokens_details": {"reasoning_tokens": 0, "tool_output_tokens": 0, "output_tokens_per_turn": []}},
-        "user": null, "presence_penalty": 0.0, "frequency_penalty": 0.0, "kv_transfer_params": null,
-        "input_messages": null, "output_messages": null,
-    })
+/// A response with a call of this function.
+fn calling(name: &str) -> Answer {
+    let call = vllm::function_call(name, r#"{"city":"Paris"}"#);
+    Answer::Object(vllm::response(&[weather()], &[call]).to_string().into())
 }
 
 const DELTAS: usize = 500;
@@ -199,50 +173,12 @@ const DELTAS: usize = 500;
 /// The events of a stream with one item, a text or a call of `apply_patch`, in 500 pieces.
 fn events(what: &str) -> Vec<Json> {
     let custom = what == "custom";
-    let opening = |status| {
-        let mut response = object(&[]);
-        response["status"] = status;
-        response["usage"] = Json::Null;
-        response
-    };
-    let open = json!("in_progress");
-    let mut events = vec![
-        json!({"response": opening(open.clone()), "type": "response.created"}),
-        json!({"response": opening(open), "type": "response.in_progress"}),
-    ];
     let piece = if custom { r#"let x = \"ö\";\n"# } else { "abcdefgh" };
     let text = piece.repeat(DELTAS);
-    let mut item = if custom {
-        function_call("apply_patch")
+    let item = if custom {
+        vllm::function_call("apply_patch", &format!("{{\"input\":\"{text}\"}}"))
     } else {
-        json!({"id": "msg_1", "content": [], "role": "assistant", "type": "message", "phase": null})
+        vllm::message(&text)
     };
-    item["status"] = "in_progress".into();
-    let mut added = item.clone();
-    if custom {
-        added["arguments"] = "".into();
-    }
-    events.push(json!({"item": added, "output_index": 0, "type": "response.output_item.added"}));
-    let part = |text: &str| json!({"annotations": [], "text": text, "type": "output_text", "logprobs": []});
-    item["status"] = "completed".into();
-    if custom {
-        let delta = |delta: &str| json!({"delta": delta, "item_id": "fc_1", "output_index": 0, "type": "response.function_call_arguments.delta"});
-        events.push(delta("{\"input\":\""));
-        events.extend((0..DELTAS).map(|_| delta(piece)));
-        events.push(delta("\"}"));
-        item["arguments"] = format!("{{\"input\":\"{text}\"}}").into();
-        events.push(json!({"arguments": item["arguments"], "item_id": "fc_1", "output_index": 0, "name": "apply_patch", "type": "response.function_call_arguments.done"}));
-    } else {
-        events.push(json!({"content_index": 0, "item_id": "msg_1", "output_index": 0, "part": part(""), "type": "response.content_part.added"}));
-        events.extend((0..DELTAS).map(|_| json!({"content_index": 0, "delta": piece, "item_id": "msg_1", "logprobs": [], "output_index": 0, "type": "response.output_text.delta"})));
-        events.push(json!({"content_index": 0, "item_id": "msg_1", "logprobs": [], "output_index": 0, "text": text, "type": "response.output_text.done"}));
-        events.push(json!({"content_index": 0, "item_id": "msg_1", "output_index": 0, "part": part(&text), "type": "response.content_part.done"}));
-        item["content"] = json!([part(&text)]);
-    }
-    events.push(json!({"item": item, "output_index": 0, "type": "response.output_item.done"}));
-    events.push(json!({"response": object(&[item]), "type": "response.completed"}));
-    for (number, event) in events.iter_mut().enumerate() {
-        event["sequence_number"] = number.into();
-    }
-    events
+    vllm::events(&vllm::response(&[weather()], &[item]), piece.chars().count())
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The longest that a run may take.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// A run of Codex, to be described and started.
 #[derive(Debug)]
@@ -80,7 +80,6 @@ impl Codex {
     }
 
     /// A model of this name, on both sides.
-    #[allow(dead_code, reason = "for an upstream whose model has a name already")]
     pub(crate) fn asks_for(mut self, model: &str) -> Self {
         self.config.model = model.to_owned();
         self.served = model.to_owned();
@@ -183,12 +182,9 @@ fn command(codex: &Path, home: &Path, cwd: &Path, last: &Path) -> Command {
     command
 }
 
-/// Where Codex is. Says so if it is nowhere.
-fn installed() -> Option<PathBuf> {
+/// Where Codex is: what `CODEX_BIN` names, or what was installed. Says so if it is nowhere.
+pub(crate) fn installed() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    let cache =
-        || set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));
-    let in_cache = || Some(cache()?.join("tower-responses/codex/node_modules/.bin/codex"));
     let codex = set("CODEX_BIN").map(PathBuf::from).or_else(in_cache).filter(|path| path.exists());
     if codex.is_none() {
         let required = set("CI").is_some() || set("TOWER_RESPONSES_REAL_CLIENTS").is_some();
@@ -197,4 +193,12 @@ fn installed() -> Option<PathBuf> {
         let _ = writeln!(std::io::stderr(), "SKIPPED: Codex is not installed (tests/codex/setup.sh)");
     }
     codex
+}
+
+/// What `tests/codex/setup.sh` has installed: it knows the version.
+fn in_cache() -> Option<PathBuf> {
+    let mut setup = std::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/codex/setup.sh"));
+    let output = setup.env("TOWER_RESPONSES_INSTALL", "0").env_remove("CODEX_BIN").output().ok()?;
+    let path = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+    Some(PathBuf::from(path.trim_end()))
 }

@@ -15,7 +15,7 @@ pub(crate) struct Config {
     pub(crate) provider: Vec<String>,
 }
 
-/// The smallest entry of a catalog that Codex 0.169 takes, and more members.
+/// The smallest entry of a catalog that Codex takes, and more members.
 pub(crate) fn entry(model: &str, more: Value) -> Value {
     let mut entry = json!({
         "slug": model, "display_name": model, "supported_reasoning_levels": [], "shell_type": "unified_exec",

@@ -1,7 +1,8 @@
 //! The real Codex CLI through the gateway, in front of an upstream that understands only functions.
 //!
-//! `tests/codex/setup.sh` installs Codex; `CODEX_BIN` names another one. Without Codex these tests
-//! say that they were skipped, and fail where `CI` or `TOWER_RESPONSES_REAL_CLIENTS` is set.
+//! `tests/codex/setup.sh` installs Codex, each of the versions that it names; the newest is used unless
+//! `CODEX_BIN` names another one. Without Codex these tests say that they were skipped, and fail where
+//! `CI` or `TOWER_RESPONSES_REAL_CLIENTS` is set.
 //! Nothing leaves the machine: Codex has a home of its own and a proxy that does not exist. The
 //! names of tools, servers, files and models are drawn anew in each run.
 
@@ -21,6 +22,8 @@
 mod catalog;
 mod codex;
 mod config;
+mod encoding;
+mod readme;
 mod run;
 mod streams;
 #[path = "../support/mod.rs"]

@@ -22,11 +22,8 @@ if ! rustc --version | grep -q "^rustc $version\."; then
 fi
 [ "${1:-}" != --installed ] || exit 0
 
-packages=$(cargo metadata --no-deps --format-version 1 | python3 -c '
-import json, sys
-for package in json.load(sys.stdin)["packages"]:
-    if package["publish"] != []:
-        print(package["name"])')
+packages=$(cargo metadata --no-deps --format-version 1 |
+  cargo run --quiet -p tower-responses-testing --example packages -- published)
 cargo build --quiet --locked --manifest-path $here/Cargo.toml --target-dir "$target/public-api"
 mapfile -t flags < <(printf -- '--package=%s\n' $packages)
 RUSTDOC=$PWD/$here/rustdoc.sh RUSTDOCFLAGS="-Z unstable-options --output-format json --cap-lints allow" \

@@ -2,10 +2,13 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
+pub mod raw;
+
 use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -32,8 +35,32 @@ impl Gateway {
 
     /// The same, with these environment variables.
     pub fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::spawn(Self::command(args).envs(env.iter().copied()))
+    }
+
+    /// The same, with the lines of its log.
+    pub fn start_logged(args: &[&str]) -> (Self, Arc<Mutex<Vec<String>>>) {
+        let mut gateway = Self::spawn(Self::command(args).stderr(Stdio::piped()));
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let (lines, read) = (BufReader::new(gateway.child.stderr.take().expect("its log")).lines(), log.clone());
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                read.lock().expect("nobody panics").push(line);
+            }
+        });
+        (gateway, log)
+    }
+
+    fn command(args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-responses"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args).envs(env.iter().copied());
+        command.arg("serve").args(args);
+        if !args.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let first = lines.next().expect("a line").expect("text");
@@ -41,6 +68,11 @@ impl Gateway {
         // Nobody else reads its output: the pipe must not fill up.
         std::thread::spawn(move || lines.count());
         Self { child, url }
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends SIGTERM or another signal.
@@ -65,6 +97,13 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(10));
         }
         None
+    }
+
+    /// The bytes that it had in memory at most.
+    pub fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")).expect("its peak");
+        peak.trim().parse::<usize>().expect("a number") << 10
     }
 
     pub async fn post(&self, body: &Value) -> (u16, Value) {

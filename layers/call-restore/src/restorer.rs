@@ -36,7 +36,7 @@ mod tests;
 /// let response = r#"{"object":"response","output":[{"type":"function_call","id":"fc_1","call_id":"c","name":"mcp__fs__read","arguments":"{}","status":"completed"}]}"#;
 /// let mut response = Object::parse(response.into()).unwrap();
 /// Restorer::new(tools.build()).restore_object(&mut response);
-/// let item = &response.get("output").unwrap().elements().unwrap()[0];
+/// let item = &response.get("output").unwrap().elements().unwrap().next().unwrap();
 /// assert_eq!(item.member_str("namespace").as_deref(), Some("mcp__fs"));
 /// assert_eq!(item.member_str("name").as_deref(), Some("read"));
 /// ```
@@ -80,9 +80,9 @@ impl Restorer {
 
     fn restore_response(&self, response: &mut Object, stage: Stage) {
         if let Some(output) = response.array_mut("output") {
-            for (output_index, item) in (0..).zip(output.iter_mut()) {
-                self.item(stage, Some(output_index), None).restore(item);
-            }
+            output.for_each_mut(|at, item| {
+                self.item(stage, i64::try_from(at).ok(), None).restore(item);
+            });
         }
         echo::restore(&self.map, response);
     }

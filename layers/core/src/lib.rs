@@ -6,17 +6,24 @@
 //! - [`rewrite`]: a layer that changes requests and responses, for ours and for your own
 //! - [`ToolMap`]: the names under which the upstream knows the client's tools
 //! - [`ApiError`]: errors in OpenAI's shape
+//! - [`read_bool`]: booleans of a request
 
 mod body;
+mod create;
 mod error;
 pub mod json;
+mod read_bool;
 pub mod rewrite;
 pub mod sse;
 mod tool_map;
 
 pub use self::{
-    body::{BodyUse, CollectError, ReadError, ReadObject, RequestBody, ResponseBody},
+    body::{
+        BodyBudget, BodyUse, CollectError, ElementError, ReadError, ReadObject, RequestBody, ReservedBytes,
+        ResponseBody,
+    },
     error::ApiError,
+    read_bool::read_bool,
     tool_map::{ClientTool, ToolKind, ToolMap, ToolMapBuilder},
 };
 

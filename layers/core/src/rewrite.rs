@@ -70,7 +70,7 @@ mod tests;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, Request, request, response as head};
+use http::{request, response as head};
 
 use crate::{ApiError, json::Object, sse::EventFilter};
 
@@ -79,6 +79,7 @@ pub use self::{
     response::{ResponseFuture, RewriteResponseBody},
     service::Rewrite,
 };
+pub use crate::create::{is_create, is_create_request};
 
 /// Reads and changes requests.
 pub trait RewriteRequest {
@@ -100,8 +101,10 @@ pub trait RewriteRequest {
 /// Changes the response to one request: the events if it is a stream, else the object.
 pub trait RewriteResponse: EventFilter {
     /// Called whenever the response has been asked for and is not there: time for what takes some
-    /// and does not need it.
-    fn waiting(&mut self) {}
+    /// and does not need it. What takes long does a step of it, and wakes the task for the next.
+    fn waiting(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
 
     /// Sees the status and the headers of every response first.
     fn head(&mut self, head: &mut head::Parts) {
@@ -127,27 +130,6 @@ pub trait RewriteResponse: EventFilter {
         let _ = (cx, object);
         Poll::Ready(())
     }
-}
-
-/// Whether this is `POST …/responses`, the request that makes a response.
-///
-/// ```
-/// use http::Method;
-/// use tower_responses_core::rewrite::is_create;
-///
-/// let made_by_post = |path| is_create(&Method::POST, path);
-/// assert!(["/v1/responses", "/responses/", "responses"].into_iter().all(made_by_post));
-/// assert!(!["/v1/responses/resp_1", "/v1/no_responses", "/v1/responses/input_tokens", "/"].into_iter().any(made_by_post));
-/// assert!(!is_create(&Method::GET, "/v1/responses"));
-/// ```
-pub fn is_create(method: &Method, path: &str) -> bool {
-    let before = path.trim_end_matches('/').strip_suffix("responses");
-    method == Method::POST && before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
-}
-
-/// Whether `request` makes a response.
-pub fn is_create_request<B>(request: &Request<B>) -> bool {
-    is_create(request.method(), request.uri().path())
 }
 
 /// Bounds on what is held in memory of one exchange, in bytes.

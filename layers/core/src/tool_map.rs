@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, OnceLock},
 };
 
@@ -28,10 +29,10 @@ pub struct ToolMap(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    tools: HashMap<Box<str>, ClientTool>,
+    tools: HashMap<Arc<str>, ClientTool>,
     alternates: Alternates,
     spelling: Option<Spelling>,
-    spelled: OnceLock<Alternates>,
+    spelled: OnceLock<Spelled>,
     declared_tools: Option<Value>,
     declared_tool_choice: Option<Value>,
     echo: bool,
@@ -52,6 +53,34 @@ impl Alternates {
             }
             Entry::Occupied(_) => {}
         }
+    }
+}
+
+/// All ways in which a model may spell the names of the tools, of which there are far more than
+/// tools: a number of each, with the place of the one tool that it may mean.
+#[derive(Debug, Default)]
+struct Spelled {
+    names: Vec<Arc<str>>,
+    state: RandomState,
+    meant: HashMap<u64, Option<u32>>,
+}
+
+impl Spelled {
+    fn of(tools: &HashMap<Arc<str>, ClientTool>, alternates: Spell) -> Self {
+        let mut spelled = Self::default();
+        for (place, (name, tool)) in (0u32..).zip(tools) {
+            spelled.names.push(name.clone());
+            alternates(name, tool, &mut |alternate| {
+                let meant = spelled.meant.entry(spelled.state.hash_one(alternate)).or_insert(Some(place));
+                *meant = meant.filter(|meant| *meant == place);
+            });
+        }
+        spelled
+    }
+
+    fn meant(&self, name: &str) -> Option<&str> {
+        let place = (*self.meant.get(&self.state.hash_one(name))?)?;
+        self.names.get(place as usize).map(|name| &**name)
     }
 }
 
@@ -106,6 +135,11 @@ impl ClientTool {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The same, shared.
+    pub fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
 }
 
 impl ToolMap {
@@ -127,7 +161,7 @@ impl ToolMap {
         }
         let name = match inner.alternates.0.get(upstream_name) {
             Some(name) => name.as_deref()?,
-            None => inner.spelled().0.get(upstream_name)?.as_deref()?,
+            None => inner.spelled(upstream_name)?,
         };
         inner.tools.get_key_value(name).map(|(name, tool)| (&**name, tool))
     }
@@ -160,16 +194,14 @@ impl ToolMap {
 }
 
 impl Inner {
-    fn spelled(&self) -> &Alternates {
-        self.spelled.get_or_init(|| {
-            let mut spelled = Alternates::default();
-            if let Some(Spelling(alternates)) = &self.spelling {
-                for (name, tool) in &self.tools {
-                    alternates(name, tool, &mut |alternate| spelled.add(alternate, name));
-                }
-            }
-            spelled
-        })
+    /// The name of the tool that is meant by a name that is spelled differently.
+    fn spelled(&self, name: &str) -> Option<&str> {
+        let alternates = self.spelling.as_ref()?.0;
+        let upstream = self.spelled.get_or_init(|| Spelled::of(&self.tools, alternates)).meant(name)?;
+        // Two spellings may have one number.
+        let mut is_it = false;
+        alternates(upstream, self.tools.get(upstream)?, &mut |alternate| is_it |= alternate == name);
+        is_it.then_some(upstream)
     }
 }
 
@@ -187,7 +219,7 @@ impl ToolMapBuilder {
     }
 
     /// The upstream knows `tool` as `upstream_name`. A name that is taken keeps its first tool.
-    pub fn tool(&mut self, upstream_name: &str, tool: ClientTool) -> &mut Self {
+    pub fn tool(&mut self, upstream_name: impl Into<Arc<str>>, tool: ClientTool) -> &mut Self {
         self.inner.tools.entry(upstream_name.into()).or_insert(tool);
         self
     }

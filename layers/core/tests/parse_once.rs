@@ -28,8 +28,8 @@ use tower_responses_core::{
     sse::{Event, EventFilter, Events},
 };
 
-const SENT: &str = r#"{ "model":"m", "input": [ 1.0 ] }"#;
-const ARRIVED: &str = r#"{ "model":"m", "input": [ 1.0 ] ,"outer":true,"inner":true}"#;
+const SENT: &str = r#"{ "model":"m", "input": [ {"n":1.0} ] }"#;
+const ARRIVED: &str = r#"{ "model":"m", "input": [ {"n":1.0} ] ,"outer":true,"inner":true}"#;
 
 /// Adds a member to the request.
 #[derive(Debug, Clone, Copy)]

@@ -18,8 +18,8 @@ use crate::{
 /// model that is in its catalog.
 pub const DEFAULT_INSTRUCTIONS: &str = include_str!("entry/instructions.md");
 
-/// The members that Codex 0.169 reads, as strictly as it reads them: found by giving each of them
-/// to it with values of every type. All others it ignores.
+/// The members that Codex reads (0.169 to 0.171), as strictly as it reads them: found by giving each
+/// of them to it with values of every type. All others it ignores.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only whether it decodes counts")]
 struct Entry {
@@ -56,6 +56,7 @@ struct Optional {
     max_context_window: Option<i64>,
     model_specialty: Option<String>,
     multi_agent_reasoning_effort: Option<String>,
+    multi_agent_tools_in_code_mode: Option<bool>,
     multi_agent_version: Option<String>,
     tool_mode: Option<String>,
     upgrade: Option<Table<Upgrade>>,
@@ -115,16 +116,33 @@ struct TruncationPolicy {
     limit: i64,
 }
 
-/// More texts, of which 0.169 knows a dozen kinds: nearly all are tables of texts.
+/// More texts, of which Codex knows a dozen kinds: nearly all are tables of texts.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only whether it decodes counts")]
 struct ModelMessages {
     instructions_template: Option<String>,
     persistent_instructions: Option<String>,
-    multi_agent: Option<Map<String, serde_json::Value>>,
-    token_budget: Option<Map<String, serde_json::Value>>,
+    content_filter_guidance: Option<String>,
+    multi_agent: Option<BTreeMap<String, Option<Texts>>>,
+    token_budget: Option<Table<TokenBudget>>,
     #[serde(flatten)]
-    others: BTreeMap<String, Option<BTreeMap<String, Option<String>>>>,
+    others: BTreeMap<String, Option<Texts>>,
+}
+
+type Texts = BTreeMap<String, Option<String>>;
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only whether it decodes counts")]
+struct TokenBudget {
+    #[serde(default)]
+    enabled: bool,
+    #[serde(default)]
+    use_history_notes_extension: bool,
+    reminder_threshold_tokens: i64,
+    reminder_message_template: String,
+    guidance_message: String,
+    auto_compact_fallback_prompt: String,
+    auto_compact_fallback_buffer_tokens: i64,
 }
 
 /// A `T` that is written as an object: serde also takes arrays for structs.

@@ -26,7 +26,7 @@
 //!
 //! let request = Request::get("/v1/models?client_version=0.169.0").body(String::new()).unwrap();
 //! let body = service.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
-//! let models = Object::parse(body).unwrap().get("models").unwrap().elements().unwrap();
+//! let models: Vec<_> = Object::parse(body).unwrap().get("models").unwrap().elements().unwrap().collect();
 //! assert_eq!(models[0].member_str("slug").unwrap(), "qwen3");
 //! assert_eq!(models[1].member_str("slug").unwrap(), "coder");
 //! assert_eq!(models[1].member("context_window").unwrap().as_i64(), Some(65536));

@@ -180,13 +180,13 @@ fn positive(value: &Value) -> Option<u32> {
 fn modalities(entry: &Value) -> Option<Vec<Modality>> {
     let listed = entry.member("input_modalities").or_else(|| entry.member("architecture")?.member("input_modalities"));
     if let Some(listed) = listed.and_then(|listed| listed.elements()) {
-        let mut known: Vec<Modality> = listed.iter().filter_map(|name| name.decode().ok()).collect();
+        let mut known: Vec<Modality> = listed.filter_map(|name| name.decode().ok()).collect();
         known.dedup();
         return (!known.is_empty()).then_some(known);
     }
     let capabilities = entry.member("capabilities")?;
     let names: BTreeSet<_> = match capabilities.elements() {
-        Some(names) => names.iter().filter_map(|name| name.as_str().map(String::from)).collect(),
+        Some(names) => names.filter_map(|name| name.as_str().map(String::from)).collect(),
         None => ["vision", "multimodal"]
             .into_iter()
             .filter(|name| capabilities.member(name).and_then(|value| value.as_bool()) == Some(true))

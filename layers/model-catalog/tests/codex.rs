@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
@@ -139,17 +140,22 @@ fn codex_refuses_what_is_refused_here_and_takes_the_whole_document() {
 #[test]
 fn what_codex_ships_passes_the_check() {
     let Some(codex) = codex() else { return };
-    let home = home("bundled", b"{}", "");
-    fs::write(home.join("config.toml"), "").unwrap();
-    let output = run(&codex, &home, &["debug", "models", "--bundled"]);
-    let bundled: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for model in bundled["models"].as_array().unwrap() {
+    for model in bundled(&codex, "bundled") {
         assert_eq!(check_entry(&model.clone().into()), Ok(()), "{}", model["slug"]);
     }
 }
 
-/// Every member that Codex knows, with values of every type: what passes the check here must be
-/// taken there, in one document.
+/// The models that Codex brings along.
+fn bundled(codex: &str, name: &str) -> Vec<Value> {
+    let home = home(name, b"{}", "");
+    fs::write(home.join("config.toml"), "").unwrap();
+    let output = run(codex, &home, &["debug", "models", "--bundled"]);
+    let bundled: Value = serde_json::from_slice(&output.stdout).unwrap();
+    bundled["models"].as_array().unwrap().clone()
+}
+
+/// Every member that Codex knows or brings along, with values of every type: what passes the check
+/// here must be taken there, in one document.
 #[test]
 fn codex_takes_what_passes_the_check() {
     let Some(codex) = codex() else { return };
@@ -157,9 +163,13 @@ fn codex_takes_what_passes_the_check() {
         availability_nux base_instructions comp_hash context_window default_reasoning_level default_reasoning_summary \
         default_service_tier default_verbosity description display_name effective_context_window_percent \
         experimental_supported_tools include_apps_usage_instructions input_modalities max_context_window model_messages \
-        model_specialty multi_agent_reasoning_effort multi_agent_version node_repl_disabled priority service_tiers \
+        model_specialty multi_agent_reasoning_effort multi_agent_tools_in_code_mode multi_agent_version node_repl_disabled \
+        allow_only_chatgpt_workspace_executor allow_only_codex_cloud_agent_orchestrator priority service_tiers \
         shell_type support_verbosity supported_in_api supported_reasoning_levels supports_search_tool tool_mode \
         truncation_policy upgrade use_responses_lite visibility web_search_provider web_search_tool_type unheard_of";
+    let shipped = bundled(&codex, "shipped");
+    let shipped = shipped.iter().flat_map(|model| model.as_object().unwrap().keys().map(String::as_str));
+    let names: BTreeSet<_> = names.split_whitespace().chain(shipped).collect();
     let values = [
         json!(null),
         json!("z"),
@@ -185,11 +195,26 @@ fn codex_takes_what_passes_the_check() {
     ];
     let plain: Value = serde_json::from_slice(&catalog(json!({})).catalog_json()).unwrap();
     let mut models = Vec::new();
-    for name in names.split_whitespace() {
+    for name in names {
         for value in &values {
             let mut entry = plain["models"][0].clone();
             entry["slug"] = json!(format!("{name}-{}", models.len()));
             entry[name] = value.clone();
+            if check_entry(&entry.clone().into()).is_ok() {
+                models.push(entry);
+            }
+        }
+    }
+    for name in "apps approvals auto_review collaboration_modes confirmation_policies content_filter_guidance \
+                 instructions_template multi_agent permissions persistent_instructions token_budget unheard_of"
+        .split_whitespace()
+    {
+        let tables =
+            [json!({"role": 5}), json!({"role": {"root": "r"}}), json!({"usage_instructions": 5}), json!({"z": "z"})];
+        for value in values.iter().chain(&tables) {
+            let mut entry = plain["models"][0].clone();
+            entry["slug"] = json!(format!("messages-{}", models.len()));
+            entry["model_messages"] = json!({name: value});
             if check_entry(&entry.clone().into()).is_ok() {
                 models.push(entry);
             }

@@ -1,6 +1,7 @@
 //! Conversations that were used lately, so that their next turn asks no store.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,13 +25,17 @@ struct Inner {
     texts: Texts,
 }
 
-/// The turns of one conversation, in the order in which they came: what continues is found at
-/// the end most of the time.
+/// The turns of one conversation, in the order in which they came.
 #[derive(Debug)]
 struct Branches {
     owner: Owner,
     turns: Vec<Cached>,
+    /// Where those stand that came after the first few.
+    later: HashMap<[u8; 16], usize>,
 }
+
+/// So many turns are looked through one by one: many a conversation has no more.
+const FEW: usize = 16;
 
 #[derive(Debug)]
 struct Cached {
@@ -46,7 +51,16 @@ struct Cached {
 
 impl Branches {
     fn position(&self, id: ResponseId) -> Option<usize> {
-        self.turns.iter().rposition(|cached| cached.own == id.own())
+        let first = &self.turns[..self.turns.len().min(FEW)];
+        let later = self.later.get(&id.own()).copied();
+        later.or_else(|| first.iter().rposition(|cached| cached.own == id.own()))
+    }
+
+    fn push(&mut self, turn: Cached) {
+        if self.turns.len() >= FEW {
+            self.later.insert(turn.own, self.turns.len());
+        }
+        self.turns.push(turn);
     }
 }
 
@@ -185,9 +199,9 @@ impl Inner {
             return;
         }
         // Many a conversation has one turn.
-        let make = || Branches { owner: kept.owner.clone(), turns: Vec::with_capacity(1) };
+        let make = || Branches { owner: kept.owner.clone(), turns: Vec::with_capacity(1), later: HashMap::new() };
         let branches = self.conversations.grow(conversation, bytes, make);
-        branches.turns.push(Cached {
+        branches.push(Cached {
             own: kept.id.own(),
             previous,
             body: kept.body,

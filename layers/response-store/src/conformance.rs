@@ -17,6 +17,9 @@
 //! The stores may share what they keep: no test looks at what it has not written, but for
 //! [`Stats`](crate::Stats) that grow.
 
+mod age;
+mod items;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -26,11 +29,19 @@ use crate::{
     turn::testing::{TestTurn, texts_of},
 };
 
+pub use self::{
+    age::{counts_the_time_from_the_last_turn, forgets_after_the_time_to_live, keeps_for_ever, prunes_what_is_old},
+    items::{finds_items_together, finds_the_newest_item, takes_the_same_items_again},
+};
+
 /// Long enough for no test to see the end of it.
 pub const LONG: Duration = Duration::from_secs(3600);
 
 /// Short enough to wait for.
 pub const SHORT: Duration = Duration::from_secs(2);
+
+/// No end at all.
+pub const FOR_EVER: Duration = Duration::MAX;
 
 #[doc(hidden)]
 pub fn as_option(store: impl Into<Option<Store>>) -> Option<Store> {
@@ -54,6 +65,7 @@ macro_rules! store_conformance {
             deletes_what_has_no_continuation,
             refuses_to_continue_what_has_gone,
             finds_the_newest_item,
+            finds_items_together,
             takes_the_same_items_again,
             keeps_shared_texts_once,
             goes_linear_over_a_thousand_turns,
@@ -66,6 +78,7 @@ macro_rules! store_conformance {
             counts_the_time_from_the_last_turn,
         );
         $crate::store_conformance!(@tests $store, LONG: prunes_what_is_old,);
+        $crate::store_conformance!(@tests $store, FOR_EVER: keeps_for_ever,);
     };
     (@tests $store:path, $ttl:ident: $($name:ident,)*) => {
         $(
@@ -112,6 +125,11 @@ async fn history(store: &Store, owner: &Owner, id: ResponseId) -> Option<History
 async fn said(store: &Store, owner: &Owner, id: ResponseId) -> Vec<String> {
     let history = history(store, owner, id).await.expect("the response is there");
     history.links.iter().flat_map(|(_, body)| texts_of(body)).collect()
+}
+
+/// The newest response with this item.
+async fn with_item(store: &Store, owner: &Owner, item: ItemKey) -> Option<ResponseId> {
+    store.find_items(owner, vec![item]).await.expect("the store can be read")[0]
 }
 
 async fn get(store: &Store, owner: &Owner, id: ResponseId) -> Option<Stored> {
@@ -218,7 +236,7 @@ pub async fn keeps_owners_apart(store: Store) {
     assert!(history(&store, &theirs, id).await.is_none());
     assert!(get(&store, &theirs, id).await.is_none());
     assert!(!store.exists(&theirs, id).await.expect("the store can be read"));
-    assert!(store.find_item(&theirs, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &theirs, item).await, None);
     assert!(!store.delete(&theirs, id).await.expect("the store answers"));
     let error = store.put(Arc::new(turn(&theirs, Some(id), "x"))).await.expect_err("it is not theirs");
     assert_eq!(error.kind(), StoreErrorKind::PreviousGone);
@@ -236,7 +254,7 @@ pub async fn knows_nothing_of_unknown_ids(store: Store) {
         assert!(!store.delete(&owner, id).await.expect("the store answers"));
     }
     let item = ItemKey::new(&owner, "unknown");
-    assert!(store.find_item(&owner, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &owner, item).await, None);
 }
 
 /// A deleted turn is part of what continues it until the last of those is deleted.
@@ -267,7 +285,7 @@ pub async fn deletes_what_has_no_continuation(store: Store) {
     let id = put(&store, record).await;
     assert!(store.delete(&owner, id).await.expect("the store answers"));
     assert!(get(&store, &owner, id).await.is_none());
-    assert!(store.find_item(&owner, item).await.expect("the store can be read").is_none());
+    assert_eq!(with_item(&store, &owner, item).await, None);
     let mut exported = 0;
     let mut page = store.export(Some(&owner), None).await.expect("the store can be read");
     loop {
@@ -288,36 +306,6 @@ pub async fn refuses_to_continue_what_has_gone(store: Store) {
     let error = store.put(Arc::new(late)).await.expect_err("what it continues has gone");
     assert_eq!(error.kind(), StoreErrorKind::PreviousGone);
     assert!(get(&store, &owner, late_id).await.is_none(), "nothing of it is visible");
-}
-
-/// An item's id may be used again: the newest counts.
-pub async fn finds_the_newest_item(store: Store) {
-    let owner = owner();
-    let with_item = |previous, text: &str| {
-        TestTurn { owner: &owner, previous, input: &[], output: &[text], tools: None, item: Some("msg_1") }.record()
-    };
-    let item = ItemKey::new(&owner, "msg_1");
-    let first = put(&store, with_item(None, "old")).await;
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    let second = put(&store, with_item(Some(first), "new")).await;
-    let found = store.find_item(&owner, item).await.expect("the store can be read").expect("it is there");
-    assert_eq!((found.id, texts_of(&found.body)), (second, vec!["new".to_owned()]));
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    let third = put(&store, with_item(None, "other conversation")).await;
-    let found = store.find_item(&owner, item).await.expect("the store can be read").expect("it is there");
-    assert_eq!(found.id, third);
-}
-
-/// Clients replay items with their ids.
-pub async fn takes_the_same_items_again(store: Store) {
-    let owner = owner();
-    let mut previous = None;
-    for _ in 0..3 {
-        let mut record = turn(&owner, previous, "same");
-        record.items = vec![ItemKey::new(&owner, "msg_1"), ItemKey::new(&owner, "msg_2")];
-        previous = Some(put(&store, record).await);
-    }
-    assert_eq!(said(&store, &owner, previous.expect("it was put")).await.len(), 6);
 }
 
 /// Sixty turns with the same 60 KB take less than three times that.
@@ -407,43 +395,4 @@ pub async fn counts(store: Store) {
     assert!(after.conversations > before.conversations);
     assert!(after.responses >= before.responses + 2);
     assert!(after.bytes > before.bytes);
-}
-
-/// What is older than the time to live does not exist.
-pub async fn forgets_after_the_time_to_live(store: Store) {
-    let owner = owner();
-    let mut record = turn(&owner, None, "a");
-    let item = ItemKey::new(&owner, "msg_1");
-    record.items = vec![item];
-    let id = put(&store, record).await;
-    assert!(get(&store, &owner, id).await.is_some());
-    tokio::time::sleep(SHORT + Duration::from_millis(500)).await;
-    assert!(get(&store, &owner, id).await.is_none());
-    assert!(history(&store, &owner, id).await.is_none());
-    assert!(!store.exists(&owner, id).await.expect("the store can be read"));
-    assert!(store.find_item(&owner, item).await.expect("the store can be read").is_none());
-}
-
-/// The first turn of a conversation that goes on does not expire before the last.
-pub async fn counts_the_time_from_the_last_turn(store: Store) {
-    let owner = owner();
-    let mut ids = chain(&store, &owner, &["0"]).await;
-    for n in 1..4 {
-        tokio::time::sleep(SHORT / 2).await;
-        ids.push(put(&store, turn(&owner, ids.last().copied(), &n.to_string())).await);
-    }
-    assert_eq!(said(&store, &owner, ids[3]).await.len(), 8);
-    assert!(get(&store, &owner, ids[0]).await.is_some());
-}
-
-/// An operator can remove what was not used for some time.
-pub async fn prunes_what_is_old(store: Store) {
-    let owner = owner();
-    let old = chain(&store, &owner, &["a", "b"]).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let new = chain(&store, &owner, &["c"]).await;
-    let removed = store.prune(Duration::from_millis(1000)).await.expect("the store answers");
-    assert!(removed.conversations >= 1 && removed.responses >= 2, "{removed:?}");
-    assert!(get(&store, &owner, old[1]).await.is_none());
-    assert!(get(&store, &owner, new[0]).await.is_some());
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use tower_responses_core::{
     ApiError,
-    json::{Array, Edit, Object, Value},
+    json::{Array, Object, Value},
+    read_bool,
 };
 
 use crate::{
@@ -18,8 +19,6 @@ use crate::{
 pub(crate) struct Asked {
     pub(crate) store: bool,
     pub(crate) previous: Option<ResponseId>,
-    /// The ids of the items that stand elsewhere.
-    pub(crate) references: Vec<String>,
 }
 
 /// What is to be remembered of a request until its response is there.
@@ -36,17 +35,12 @@ pub(crate) struct Remembered {
 }
 
 impl Asked {
-    /// Whether anything is to be read from the store, or to be kept in it.
-    pub(crate) fn concerns_store(&self) -> bool {
-        self.store || self.previous.is_some() || !self.references.is_empty()
-    }
-
     /// Reads the request; what this service does not do is refused.
-    pub(crate) fn read(request: &mut Object) -> Result<Self, ApiError> {
+    pub(crate) fn read(request: &Object) -> Result<Self, ApiError> {
         let unsupported = |name: &'static str, message: &'static str| {
             Err(ApiError::bad_request(message).param(name).code("unsupported_parameter"))
         };
-        if request.get("background").and_then(Value::as_bool) == Some(true) {
+        if read_bool(request, "background")? == Some(true) {
             return unsupported("background", "Responses in the background are not supported: leave out 'background'.");
         }
         if request.has("conversation") {
@@ -65,8 +59,9 @@ impl Asked {
                 }
             },
         };
-        let store = request.get("store").and_then(Value::as_bool) != Some(false);
-        Ok(Self { store, previous, references: references(request) })
+        read_bool(request, "stream")?;
+        let store = read_bool(request, "store")? != Some(false);
+        Ok(Self { store, previous })
     }
 }
 
@@ -91,59 +86,85 @@ pub(crate) fn store_failed(error: &StoreError) -> ApiError {
         .retry_after(1)
 }
 
-fn references(request: &mut Object) -> Vec<String> {
-    let input = request.array_mut("input");
-    input.into_iter().flat_map(|input| input.iter()).filter_map(referenced).collect()
-}
-
-fn referenced(item: &Value) -> Option<String> {
-    item.member_is("type", "item_reference").then(|| item.member_str("id"))?.map(Into::into)
-}
-
-/// Puts the items in the place of the references to them.
-pub(crate) fn resolve(request: &mut Object, mut item: impl FnMut(&str) -> Option<Bytes>) {
-    let Some(input) = request.array_mut("input") else { return };
-    input.map(|value| match referenced(value).and_then(|id| item(&id)) {
-        Some(text) => Edit::with(Value::from_text(text)),
-        None => Edit::Keep,
-    });
-}
-
 /// No stored response of this owner has an item with this id.
 pub(crate) fn item_not_found(id: &str) -> ApiError {
     ApiError::bad_request(format!("Item with id '{id}' not found.")).param("input").code("item_not_found")
 }
 
-/// The item with this id, newest first.
-pub(crate) fn find_in_chain(chain: &Chain, id: &str) -> Option<Bytes> {
-    chain.turns.iter().rev().find_map(|turn| turn.item(id))
+/// What a request refers to is together larger than a request may be.
+pub(crate) fn references_too_large(limit: usize) -> ApiError {
+    let message = format!("The items that 'input' refers to are larger than the {limit} bytes of a request together.");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message).param("input").code("request_too_large")
 }
 
-/// Makes of the request what the upstream is asked: all of the conversation, and nothing of the
-/// store.
-pub(crate) fn prepare(
-    request: &mut Object,
-    asked: &Asked,
-    chain: Chain,
-    inherit_tools: bool,
-) -> Result<Remembered, ApiError> {
-    let mut remembered = Remembered { known: chain.shared.clone(), depth: chain.turns.len(), ..Remembered::default() };
-    if asked.store || asked.previous.is_some() {
-        remembered.input = input_items(request.get("input")).ok_or_else(|| {
-            ApiError::bad_request("Invalid type for 'input': expected a string or an array.").param("input")
-        })?;
-    }
-    if let Some(last) = chain.turns.last() {
+/// The items that a request adds.
+pub(crate) fn added_items(request: &Object) -> Result<Vec<Bytes>, ApiError> {
+    input_items(request.get("input")).ok_or_else(invalid_input)
+}
+
+/// Refuses what [`added_items`] refuses.
+pub(crate) fn check_input(request: &Object) -> Result<(), ApiError> {
+    let is_one = |input: &Value| input.is_array() || input.is_string() || input.is_null();
+    if request.get("input").is_none_or(is_one) { Ok(()) } else { Err(invalid_input()) }
+}
+
+fn invalid_input() -> ApiError {
+    ApiError::bad_request("Invalid type for 'input': expected a string or an array.").param("input")
+}
+
+/// The calls of the turn before that the input has not answered so far.
+#[derive(Debug)]
+pub(crate) struct Unanswered(Calls);
+
+impl Unanswered {
+    /// Refuses to continue what cannot be continued.
+    pub(crate) fn of(chain: &Chain) -> Result<Self, ApiError> {
+        let Some(last) = chain.turns.last() else { return Ok(Self(Calls::default())) };
         if last.is_failed() {
             let message = "The previous response failed: it cannot be continued.";
             return Err(ApiError::bad_request(message).param("previous_response_id").code("previous_response_failed"));
         }
-        remembered.pending = answered(last.pending().to_vec(), &remembered.input)?;
+        Ok(Self(Calls::new(last.pending().to_vec())))
+    }
+
+    /// Takes the next items; whether there is nothing left that they could answer.
+    pub(crate) fn answer(&mut self, items: &[Bytes]) -> bool {
+        for item in items {
+            if self.0.is_empty() {
+                return true;
+            }
+            self.0.output(&Value::from_unique(item.clone()));
+        }
+        self.0.is_empty()
+    }
+
+    /// Refuses input that leaves a call unanswered.
+    pub(crate) fn refuse(self) -> Result<(), ApiError> {
+        match self.0.into_pending().first() {
+            Some(call) => Err(ApiError::bad_request(call.message()).param("input")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Makes of the request what the upstream is asked: all of the conversation, and nothing of the
+/// store. `input` is what the request adds.
+pub(crate) fn prepare(
+    request: &mut Object,
+    asked: &Asked,
+    chain: &Chain,
+    input: Vec<Bytes>,
+    inherit_tools: bool,
+) -> Remembered {
+    let mut remembered =
+        Remembered { input, known: chain.shared.clone(), depth: chain.turns.len(), ..Remembered::default() };
+    if let Some(last) = chain.turns.last() {
+        remembered.pending = last.pending().to_vec();
         if inherit_tools {
-            inherit(request, &chain);
+            inherit(request, chain);
         }
         let history = chain.turns.iter().flat_map(|turn| turn.replayed());
-        let all = history.chain(&remembered.input).map(|item| Value::from_text(item.clone()));
+        let all = history.chain(&remembered.input).map(|item| Value::from_unique(item.clone()));
         request.set("input", all.collect::<Array>());
     }
     if asked.store {
@@ -152,22 +173,7 @@ pub(crate) fn prepare(
         request.set("store", Value::bool(false));
     }
     request.remove("previous_response_id");
-    Ok(remembered)
-}
-
-/// Refuses input that leaves a call of the turn before unanswered.
-fn answered(pending: Vec<PendingCall>, input: &[Bytes]) -> Result<Vec<PendingCall>, ApiError> {
-    if pending.is_empty() {
-        return Ok(pending);
-    }
-    let mut calls = Calls::new(pending.clone());
-    for item in input {
-        calls.item(&Value::from_text(item.clone()));
-    }
-    match calls.pending().iter().find(|call| pending.contains(call)) {
-        Some(call) => Err(ApiError::bad_request(call.message()).param("input")),
-        None => Ok(pending),
-    }
+    remembered
 }
 
 fn inherit(request: &mut Object, chain: &Chain) {

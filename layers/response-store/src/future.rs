@@ -18,7 +18,7 @@ use tower_responses_core::{
 use tower_service::Service;
 
 use crate::{
-    hydrate::{Begun, Hydrate, Hydrated, Opening},
+    hydrate::{Begun, Hydrate, begin},
     keep::Keep,
     layer::Config,
     service::take_ready,
@@ -44,7 +44,7 @@ pin_project! {
         S: Service<Request<RequestBody>>,
     {
         Reading { read: ReadObject, head: Option<Parts>, inner: Option<S>, config: Arc<Config> },
-        Hydrating { hydrate: Hydrate, waiting: Option<(Parts, Opening, S)>, limits: Limits },
+        Hydrating { hydrate: Hydrate, waiting: Option<(Parts, S)>, limits: Limits },
         Calling { #[pin] future: ResponseFuture<S::Future, Keep> },
         Answering { answer: Answer },
         Refused { response: Option<Response<ResponseBody>> },
@@ -72,14 +72,10 @@ where
     where
         S: Clone,
     {
-        let begun = Opening::new(config, &head, body).and_then(|(opening, begun)| match begun {
-            Begun::Ready(chain) => {
-                let (body, keep) = opening.finish(Hydrated::of(chain))?;
-                Ok(call(inner, head, body, keep, config.limits))
-            }
+        let begun = begin(config, &head, body).map(|begun| match begun {
+            Begun::Ready((body, keep)) => call(inner, head, body, keep, config.limits),
             Begun::Waiting(hydrate) => {
-                let waiting = Some((head, opening, take_ready(inner)));
-                Ok(State::Hydrating { hydrate, waiting, limits: config.limits })
+                State::Hydrating { hydrate, waiting: Some((head, take_ready(inner))), limits: config.limits }
             }
         });
         Self { state: begun.unwrap_or_else(|error| State::Refused { response: Some(error.into_response()) }) }
@@ -102,22 +98,18 @@ where
                     let object = ready!(Pin::new(read).poll(cx));
                     let head = head.take().expect("polled after it was ready");
                     let mut inner = inner.take().expect("polled after it was ready");
-                    let opened = object.map_err(ApiError::from).and_then(|body| Opening::new(config, &head, body));
-                    match opened {
+                    match object.map_err(ApiError::from).and_then(|body| begin(config, &head, body)) {
                         Err(error) => return Poll::Ready(Ok(error.into_response())),
-                        Ok((opening, Begun::Ready(chain))) => match opening.finish(Hydrated::of(chain)) {
-                            Err(error) => return Poll::Ready(Ok(error.into_response())),
-                            Ok((body, keep)) => call(&mut inner, head, body, keep, config.limits),
-                        },
-                        Ok((opening, Begun::Waiting(hydrate))) => {
-                            State::Hydrating { hydrate, waiting: Some((head, opening, inner)), limits: config.limits }
+                        Ok(Begun::Ready((body, keep))) => call(&mut inner, head, body, keep, config.limits),
+                        Ok(Begun::Waiting(hydrate)) => {
+                            State::Hydrating { hydrate, waiting: Some((head, inner)), limits: config.limits }
                         }
                     }
                 }
                 StateProj::Hydrating { hydrate, waiting, limits } => {
                     let hydrated = ready!(hydrate.as_mut().poll(cx));
-                    let (head, opening, mut inner) = waiting.take().expect("polled after it was ready");
-                    match hydrated.and_then(|hydrated| opening.finish(hydrated)) {
+                    let (head, mut inner) = waiting.take().expect("polled after it was ready");
+                    match hydrated {
                         Err(error) => return Poll::Ready(Ok(error.into_response())),
                         Ok((body, keep)) => call(&mut inner, head, body, keep, *limits),
                     }

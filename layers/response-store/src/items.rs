@@ -1,9 +1,13 @@
 //! Calls among the items of a conversation: which wait for an output, which were cut.
 
+mod waiting;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use tower_responses_core::json::Value;
+
+use self::waiting::Waiting;
 
 /// A call that a client has to answer before the conversation can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,22 +71,23 @@ fn text(label: &Option<Value>) -> Option<Cow<'_, str>> {
     label.as_ref().and_then(Value::as_str)
 }
 
-/// Follows calls and outputs through the items of a conversation.
+/// Follows calls and outputs through the items of a conversation: what waits for an output, in the
+/// order in which it was called. Takes time that is linear in the items, whatever their order.
 #[derive(Debug, Clone, Default)]
 pub struct Calls {
-    pending: Vec<PendingCall>,
+    waiting: Waiting,
 }
 
 impl Calls {
     /// Goes on from what was pending.
     pub fn new(pending: Vec<PendingCall>) -> Self {
-        Self { pending }
+        Self { waiting: Waiting::new(pending) }
     }
 
     /// Takes the next item.
     pub fn item(&mut self, item: &Value) {
         let Some(kind) = item.member_str("type") else { return };
-        if kind.ends_with("_call") || kind.ends_with("_output") && !self.pending.is_empty() {
+        if kind.ends_with("_call") || kind.ends_with("_output") && !self.waiting.is_empty() {
             self.labelled(&Labels::of(item));
         }
     }
@@ -90,7 +95,7 @@ impl Calls {
     /// The same of an item whose labels are known.
     pub(crate) fn labelled(&mut self, item: &Labels) {
         let Some(kind) = text(&item.kind) else { return };
-        let is_output = kind.ends_with("_output") && !self.pending.is_empty();
+        let is_output = kind.ends_with("_output") && !self.waiting.is_empty();
         let is_call = !is_output && CALLS.contains(&&*kind);
         if !is_output && !is_call {
             return;
@@ -98,24 +103,33 @@ impl Calls {
         // One that the server executed has none.
         let Some(call_id) = text(&item.call_id) else { return };
         if is_output {
-            self.pending.retain(|call| call.call_id != *call_id);
+            self.waiting.remove(&call_id);
         } else if !item.is_cut_call() {
-            self.pending.push(PendingCall { kind: kind.into_owned(), call_id: call_id.into_owned() });
+            self.waiting.insert(PendingCall { kind: kind.into_owned(), call_id: call_id.into_owned() });
         }
     }
 
-    /// What waits for an output.
-    pub fn pending(&self) -> &[PendingCall] {
-        &self.pending
+    /// Takes the next item for an answer to what waits; as a call it does not count.
+    pub(crate) fn output(&mut self, item: &Value) {
+        if item.member_str("type").is_some_and(|kind| kind.ends_with("_output"))
+            && let Some(call_id) = item.member_str("call_id")
+        {
+            self.waiting.remove(&call_id);
+        }
     }
 
-    /// Those.
+    /// Whether nothing waits for an output.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What waits for an output: of calls with the same `call_id` the first.
     pub fn into_pending(self) -> Vec<PendingCall> {
-        self.pending
+        self.waiting.into_calls()
     }
 }
 
-/// The items of a request's `input`: a text is a message of the user.
+/// The items of a request's `input`, each name of an item once: a text is a message of the user.
 pub fn input_items(input: Option<&Value>) -> Option<Vec<Bytes>> {
     let Some(input) = input else { return Some(Vec::new()) };
     if input.is_null() {
@@ -125,7 +139,11 @@ pub fn input_items(input: Option<&Value>) -> Option<Vec<Bytes>> {
         let parts: [&[u8]; 3] = [br#"{"type":"message","role":"user","content":"#, &input.text(), b"}"];
         return Some(vec![parts.concat().into()]);
     }
-    Some(input.elements()?.iter().map(Value::text).collect())
+    let text = |item: Value| item.into_unique().text();
+    match input.as_array() {
+        Some(opened) => Some(opened.iter().map(text).collect()),
+        None => Some(input.elements()?.map(text).collect()),
+    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,17 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, mem,
-    sync::Arc,
+    fmt,
     task::{Context, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use http::response::Parts;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    response::Parts,
+};
 use tower_responses_core::{
     ApiError,
     json::{Object, Value},
@@ -19,8 +22,8 @@ use tower_responses_core::{
 };
 
 use crate::{
-    NewTurn, Owner, Record, ResponseId, StoreError, StoreFuture, TurnInput, create::Remembered, items::input_items,
-    keeper::Keeper,
+    ResponseId,
+    storing::{Storing, Write},
 };
 
 /// Looks at the response to one request.
@@ -38,71 +41,6 @@ pub(crate) struct Keep {
     /// Whether the stream has begun.
     begun: bool,
     done: bool,
-}
-
-/// What is needed to store the response.
-pub(crate) struct Storing {
-    pub(crate) keeper: Arc<Keeper>,
-    pub(crate) owner: Owner,
-    pub(crate) request: Remembered,
-    /// Whether the request asks for a stream.
-    pub(crate) streams: bool,
-    /// What the request adds, if it was written down before the end.
-    pub(crate) input: Option<TurnInput>,
-    /// Whether the store was told what the request adds.
-    pub(crate) prepared: Option<Prepared>,
-}
-
-/// A response that the store was told of, until it is put: else the store hears that it does not
-/// come.
-pub(crate) struct Prepared {
-    keeper: Arc<Keeper>,
-    id: ResponseId,
-    was_put: bool,
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if !self.was_put {
-            self.keeper.store().abandon(self.id);
-        }
-    }
-}
-
-/// A request that adds at least so many bytes is written down while its response is waited for,
-/// and the store hears of it.
-const LARGE: usize = 32 << 10;
-
-/// What is written down behind the items is seldom longer: to grow would copy the rest once more.
-const ROOM_AFTER_ITEMS: usize = 256;
-
-impl Storing {
-    /// What the request adds, with room for so many bytes after it.
-    fn take_input(&mut self, room: usize) -> TurnInput {
-        self.input.take().unwrap_or_else(|| self.write_input(room))
-    }
-
-    /// Tells the store what is written down, unless it knows.
-    fn prepare(&mut self, id: ResponseId) {
-        let Some(input) = self.input.as_mut().filter(|_| self.prepared.is_none()) else { return };
-        let (place, part) = input.written();
-        self.keeper.store().prepare(id, place, part);
-        self.prepared = Some(Prepared { keeper: self.keeper.clone(), id, was_put: false });
-    }
-
-    fn write_input(&mut self, room: usize) -> TurnInput {
-        let Remembered { input, pending, tools, known, .. } = &mut self.request;
-        // The body of the request is held by nothing else.
-        let (input, pending, known) = (mem::take(input), mem::take(pending), mem::take(known));
-        TurnInput::new(&self.owner, &input, pending, tools.take().as_ref(), known, room)
-    }
-}
-
-/// A write that the end of a response waits for.
-struct Write {
-    event: Option<Event>,
-    record: Arc<Record>,
-    future: StoreFuture<()>,
 }
 
 /// Items of a stream, for an upstream whose last event does not repeat them.
@@ -161,38 +99,24 @@ impl Keep {
         if status == "completed" && !response.has("completed_at") {
             response.set("completed_at", Value::serialize(&now()));
         }
-        let storing = self.storing.as_mut()?;
-        let mut output = response.get("output").and_then(|output| input_items(Some(output))).unwrap_or_default();
-        if output.is_empty() {
-            output = self.collected.take()?;
-        }
-        let room = output.iter().map(|item| item.len() + 6).sum::<usize>() + ROOM_AFTER_ITEMS;
-        let input = storing.take_input(room);
-        let record = NewTurn {
-            id: self.id,
-            previous: self.previous,
-            depth: storing.request.depth,
-            owner: &storing.owner,
-            input,
-            output: &output,
-            response,
-            tool_choice: storing.request.tool_choice.as_ref(),
+        self.storing.as_ref()?;
+        let output = response.get("output").and_then(Value::elements).into_iter().flatten();
+        let output = match output.map(|item| item.text()).collect::<Vec<_>>() {
+            none if none.is_empty() => self.collected.take()?,
+            output => output,
         };
-        let record = Arc::new(record.into_record());
-        let future = storing.keeper.store().put(record.clone());
-        Some(Box::new(Write { event: None, record, future }))
+        Some(Box::new(Write::new(output)))
     }
 
-    /// The write is done: whether the response was stored.
-    fn written(&mut self, record: &Record, result: Result<(), StoreError>) -> bool {
-        let Some(mut storing) = self.storing.take() else { return false };
-        match result {
-            Ok(()) => {
-                if let Some(prepared) = &mut storing.prepared {
-                    prepared.was_put = true;
-                }
+    /// Goes on with the write; says whether the response was stored.
+    fn poll_write(&mut self, cx: &mut Context<'_>, object: Option<&Object>) -> Poll<bool> {
+        let (Some(write), Some(storing)) = (&mut self.write, &mut self.storing) else { return Poll::Ready(false) };
+        let result = ready!(write.poll(cx, (self.id, self.previous), storing, object));
+        let Some(storing) = self.storing.take() else { return Poll::Ready(false) };
+        Poll::Ready(match result {
+            Ok(record) => {
                 metrics::counter!("tower_responses_store_writes_total").increment(1);
-                storing.keeper.keep(record);
+                storing.done(&record);
                 self.kept = true;
                 true
             }
@@ -201,12 +125,37 @@ impl Keep {
                 tracing::error!(%error, "a response could not be stored: it is delivered with store: false");
                 false
             }
-        }
+        })
     }
 }
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Whether a success is announced as what a response can be.
+fn is_announced(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    // As nearly everybody spells them.
+    if matches!(kind, b"application/json" | b"text/event-stream" | b"text/event-stream; charset=utf-8") {
+        return true;
+    }
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(b"application/json") || essence.eq_ignore_ascii_case(b"text/event-stream")
+}
+
+fn is_response(object: &Object) -> bool {
+    match object.get("output").filter(|output| !output.is_null()) {
+        Some(output) => output.is_array(),
+        None => object.member_is("object", "response"),
+    }
+}
+
+/// The upstream speaks of success, and has nothing to show for it.
+fn no_response() -> ApiError {
+    tracing::warn!("the upstream answered with something that is no response");
+    let message = "The upstream answered with something that is no response.";
+    ApiError::new(StatusCode::BAD_GATEWAY, message).code("upstream_error")
 }
 
 fn is_terminal(status: &str) -> bool {
@@ -277,11 +226,11 @@ impl EventFilter for Keep {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>, next: &mut Events) -> Poll<()> {
-        let Some(write) = &mut self.write else { return Poll::Ready(()) };
-        let result = ready!(write.future.as_mut().poll(cx));
-        let Some(mut write) = self.write.take() else { return Poll::Ready(()) };
-        let is_stored = self.written(&write.record, result);
-        let Some(mut event) = write.event.take() else { return Poll::Ready(()) };
+        if self.write.is_none() {
+            return Poll::Ready(());
+        }
+        let is_stored = ready!(self.poll_write(cx, None));
+        let Some(mut event) = self.write.take().and_then(|write| write.event) else { return Poll::Ready(()) };
         if !is_stored && let Some(response) = event.object_mut().and_then(|event| event.object_mut("response")) {
             response.set("store", Value::bool(false));
         }
@@ -291,24 +240,41 @@ impl EventFilter for Keep {
 }
 
 impl RewriteResponse for Keep {
-    fn waiting(&mut self) {
-        if let Some(storing) = self.storing.as_mut().filter(|storing| storing.input.is_none())
-            && storing.request.input.iter().map(Bytes::len).sum::<usize>() >= LARGE
-        {
-            storing.input = Some(storing.write_input(LARGE / 4));
-            // The first event of a stream is not to compete with the store: there is time after it.
-            if !storing.streams {
-                storing.prepare(self.id);
-            }
+    fn waiting(&mut self, cx: &mut Context<'_>) {
+        if let Some(storing) = &mut self.storing {
+            storing.write_ahead(cx, self.id);
         }
     }
 
     fn head(&mut self, head: &mut Parts) {
         self.success = head.status.is_success();
+        // What is announced as neither is read all the same, to find out whether it is a response.
+        if self.success && !is_announced(&head.headers) {
+            head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
     }
 
-    fn object(&mut self, _: &mut Parts, response: &mut Object) -> Result<(), ApiError> {
-        if !self.success || !(response.member_is("object", "response") || response.has("output")) {
+    fn text(&mut self, head: &mut Parts, text: Bytes) -> Bytes {
+        if !self.success {
+            return text;
+        }
+        let error = no_response();
+        head.status = error.status();
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        error.to_body()
+    }
+
+    fn object(&mut self, head: &mut Parts, response: &mut Object) -> Result<(), ApiError> {
+        if !self.success {
+            return Ok(());
+        }
+        if !is_response(response) {
+            // It may say why it is none.
+            if response.get("error").is_none_or(|error| error.member_str("message").is_none()) {
+                return Err(no_response());
+            }
+            head.status = StatusCode::BAD_GATEWAY;
             return Ok(());
         }
         let status = response.get_str("status").map_or_else(|| "completed".to_owned(), |status| status.into_owned());
@@ -323,10 +289,12 @@ impl RewriteResponse for Keep {
     }
 
     fn poll_object(&mut self, cx: &mut Context<'_>, response: &mut Object) -> Poll<()> {
-        let Some(write) = &mut self.write else { return Poll::Ready(()) };
-        let result = ready!(write.future.as_mut().poll(cx));
-        let Some(write) = self.write.take() else { return Poll::Ready(()) };
-        if !self.written(&write.record, result) {
+        if self.write.is_none() {
+            return Poll::Ready(());
+        }
+        let is_stored = ready!(self.poll_write(cx, Some(response)));
+        self.write = None;
+        if !is_stored {
             response.set("store", Value::bool(false));
         }
         Poll::Ready(())

@@ -1,12 +1,12 @@
 //! A store and the cache before it.
 
-use std::{sync::Arc, time::Duration};
-
-use bytes::Bytes;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
-    ItemKey, Owner, Record, ResponseId, ResponseStore, StoreError, Stored, Turn,
+    ItemKey, MAX_ITEMS, Owner, Record, ResponseId, ResponseStore, StoreError, Stored, Turn,
     cache::{Cache, Chain, Kept, Lookup},
+    pace::{Pace, let_others_go_on},
+    references::References,
 };
 
 #[derive(Debug)]
@@ -55,7 +55,9 @@ impl Keeper {
         let mut chain = Chain { turns: Vec::with_capacity(history.links.len()), shared: history.shared };
         let mut previous = None;
         let last = history.links.len().saturating_sub(1);
+        let mut pace = Pace::default();
         for (at, (link, body)) in history.links.iter().enumerate() {
+            pace.after(body.len()).await;
             let turn = Arc::new(Turn::decode(body)?);
             if turn.depth() != at {
                 return Err(StoreError::corrupt("a turn of a conversation is missing"));
@@ -85,10 +87,29 @@ impl Keeper {
         });
     }
 
-    /// The item that some stored response of the owner has.
-    pub(crate) async fn item(&self, owner: &Owner, id: &str) -> Result<Option<Bytes>, StoreError> {
-        let stored = self.store.find_item(owner, ItemKey::new(owner, id)).await?;
-        stored.map_or(Ok(None), |stored| Ok(Turn::decode(&stored.body)?.item(id)))
+    /// Finds the items that are still missing, each response that has some of them read once.
+    /// Gives the id of one that no response of the owner has.
+    pub(crate) async fn find(&self, owner: &Owner, references: &mut References) -> Result<Option<String>, StoreError> {
+        // In the order in which they are referred to, each with an item for the one that has gone.
+        let mut responses: Vec<(ResponseId, String)> = Vec::new();
+        let mut known = HashSet::new();
+        for ids in references.missing().chunks(MAX_ITEMS) {
+            let keys = ids.iter().map(|id| ItemKey::new(owner, id)).collect();
+            let found = self.store.find_items(owner, keys).await?;
+            for (at, id) in ids.iter().enumerate() {
+                let Some(Some(response)) = found.get(at).copied() else { return Ok(Some(id.clone())) };
+                references.locate(id, response);
+                if known.insert(response) {
+                    responses.push((response, id.clone()));
+                }
+            }
+        }
+        for (response, id) in responses {
+            let Some(stored) = self.store.get(owner, response).await? else { return Ok(Some(id)) };
+            references.take_located(&Turn::decode(&stored.body)?, response);
+            let_others_go_on().await;
+        }
+        Ok(references.missing().into_iter().next())
     }
 
     pub(crate) async fn get(&self, owner: &Owner, id: ResponseId) -> Result<Option<Stored>, StoreError> {

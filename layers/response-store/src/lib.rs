@@ -16,7 +16,7 @@
 //! /// An upstream that understands whole conversations only.
 //! async fn upstream(request: Request<RequestBody>) -> Result<Response<String>, std::convert::Infallible> {
 //!     let body = request.into_body().collect().await.unwrap().to_bytes();
-//!     let items = Object::parse(body).unwrap().get("input").unwrap().elements().map_or(1, |items| items.len());
+//!     let items = Object::parse(body).unwrap().get("input").unwrap().elements().map_or(1, |items| items.count());
 //!     let answer = format!(
 //!         r#"{{"object":"response","status":"completed","output":[{{"type":"message","content":"{items} items"}}]}}"#
 //!     );
@@ -47,9 +47,12 @@
 //! it, byte for byte.
 //!
 //! A conversation is kept for a time that counts from its last turn, 30 days by default, and goes
-//! as a whole. What a client deletes can neither be read nor continued, and stays part of its
-//! continuations until the last of them has gone. What belongs to another [`Owner`] is answered
-//! like what does not exist.
+//! as a whole. What belongs to another [`Owner`] is answered like what does not exist.
+//!
+//! What a client deletes with `DELETE …/responses/{id}` can neither be read nor continued from then
+//! on. Where other responses continue it, it stays part of them: it is kept, sent to the upstream
+//! when they are continued, and listed among their input items, until the last of them was deleted
+//! or has expired. Whoever wants all of a conversation gone deletes each of its responses.
 //!
 //! # Stores
 //! [`open`] chooses by URL.
@@ -84,21 +87,26 @@ mod items;
 mod keep;
 mod keeper;
 mod layer;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod leaves;
 mod listing;
 #[cfg(feature = "memory")]
 mod memory;
 mod open;
 mod owner;
+mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod recent;
 #[cfg(feature = "redis")]
 mod redis;
+mod references;
 mod route;
 mod service;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
+mod storing;
 mod texts;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod time;
@@ -119,11 +127,11 @@ pub use self::{
     id::{Conversation, InvalidId, ResponseId},
     items::{Calls, PendingCall, input_items, is_cut_call},
     layer::ResponseStoreLayer,
-    open::{DEFAULT_TTL, StoreOptions, open, open_with},
+    open::{Access, DEFAULT_TTL, StoreOptions, open, open_with},
     owner::Owner,
     service::ResponseStoreService,
     store::{
-        Digest, History, ItemKey, Page, Place, Record, Removed, ResponseStore, Shared, Stats, StoreError,
+        Digest, History, ItemKey, MAX_ITEMS, Page, Place, Record, Removed, ResponseStore, Shared, Stats, StoreError,
         StoreErrorKind, StoreFuture, Stored,
     },
     turn::{NewTurn, OutputItem, Turn, TurnInput},

@@ -1,14 +1,14 @@
 //! Responses in memory.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use crate::{
     Conversation, History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Shared, Stats,
-    StoreError, StoreFuture, Stored, aged::Aged, store::Digest, texts::Texts,
+    StoreError, StoreFuture, Stored, aged::Aged, texts::Texts,
 };
 
 /// Keeps responses in memory, up to a number of bytes. What is over it goes by whole
@@ -23,7 +23,9 @@ pub struct MemoryStore {
 struct Inner {
     conversations: Aged<Tree>,
     texts: Texts,
-    items: HashMap<ItemKey, Vec<ResponseId>>,
+    /// By the number of the response among all, which says which is the newest.
+    items: BTreeMap<(ItemKey, u64), ResponseId>,
+    next_number: u64,
     removed: Removed,
 }
 
@@ -39,7 +41,10 @@ struct Tree {
 #[derive(Debug)]
 struct Node {
     id: ResponseId,
+    number: u64,
     previous: Option<usize>,
+    /// How many of those that continue it are not gone.
+    continued: usize,
     body: bytes::Bytes,
     shared: Vec<Shared>,
     items: Vec<ItemKey>,
@@ -64,7 +69,8 @@ impl MemoryStore {
         let inner = Inner {
             conversations: Aged::new(max_bytes),
             texts: Texts::default(),
-            items: HashMap::new(),
+            items: BTreeMap::new(),
+            next_number: 0,
             removed: Removed::default(),
         };
         Self { shared: Arc::new(Mutex::new(inner)), ttl }
@@ -132,16 +138,20 @@ impl Inner {
             }
         };
         let shared: Vec<_> = record.shared.iter().map(|shared| self.texts.keep(shared)).collect();
+        let number = self.next_number;
+        self.next_number += 1;
         let node = Node {
             id: record.id,
+            number,
             previous,
+            continued: 0,
             body: record.body.clone(),
             shared,
             items: record.items.clone(),
             state: State::Live,
         };
         for item in &node.items {
-            self.items.entry(*item).or_default().push(record.id);
+            self.items.insert((*item, number), record.id);
         }
         let bytes = node.bytes();
         let tree = self.conversations.grow(conversation, bytes, || Tree {
@@ -152,6 +162,9 @@ impl Inner {
         });
         tree.last = Instant::now();
         tree.places.insert(record.id.own(), tree.nodes.len());
+        if let Some(at) = previous {
+            tree.nodes[at].continued += 1;
+        }
         tree.nodes.push(node);
         while let Some(tree) = self.conversations.pop_over(self.texts.bytes()) {
             metrics::counter!("tower_responses_store_evicted_conversations_total").increment(1);
@@ -177,21 +190,14 @@ impl Inner {
         self.removed.conversations += 1;
         for node in tree.nodes.into_iter().filter(|node| node.state != State::Gone) {
             self.removed.responses += 1;
-            self.release(&node.shared, &node.items, node.id);
+            self.release(&node.shared, &node.items, node.number);
         }
     }
 
-    fn release(&mut self, shared: &[Shared], items: &[ItemKey], id: ResponseId) {
-        for digest in shared.iter().map(Shared::digest).collect::<Vec<Digest>>() {
-            self.texts.release(digest);
-        }
+    fn release(&mut self, shared: &[Shared], items: &[ItemKey], number: u64) {
+        shared.iter().for_each(|shared| self.texts.release(shared.digest()));
         for item in items {
-            if let Some(ids) = self.items.get_mut(item) {
-                ids.retain(|known| *known != id);
-                if ids.is_empty() {
-                    self.items.remove(item);
-                }
-            }
+            self.items.remove(&(*item, number));
         }
     }
 
@@ -224,23 +230,23 @@ impl Inner {
         // What is deleted and has no continuation goes, and so does what is left without by that.
         let mut gone = Vec::new();
         while let Some(place) = at {
-            let has_next = tree.nodes.iter().any(|node| node.previous == Some(place) && node.state != State::Gone);
-            if tree.nodes[place].state != State::Deleted || has_next {
+            let node = &mut tree.nodes[place];
+            if node.state != State::Deleted || node.continued > 0 {
                 break;
             }
-            let node = &mut tree.nodes[place];
             node.state = State::Gone;
-            gone.push((node.bytes(), std::mem::take(&mut node.shared), std::mem::take(&mut node.items), node.id));
+            gone.push((node.bytes(), std::mem::take(&mut node.shared), std::mem::take(&mut node.items), node.number));
             node.body = bytes::Bytes::new();
             at = node.previous;
-        }
-        for (_, _, _, id) in &gone {
-            tree.places.remove(&id.own());
+            tree.places.remove(&node.id.own());
+            if let Some(at) = at {
+                tree.nodes[at].continued -= 1;
+            }
         }
         let is_empty = tree.places.is_empty();
-        for (bytes, shared, items, id) in gone {
+        for (bytes, shared, items, number) in gone {
             self.conversations.shrink(conversation, bytes);
-            self.release(&shared, &items, id);
+            self.release(&shared, &items, number);
         }
         if is_empty {
             self.conversations.remove(conversation);
@@ -248,11 +254,9 @@ impl Inner {
         true
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> Option<Stored> {
-        self.items.get(&item)?.iter().rev().find_map(|id| {
-            let tree = self.tree(owner, id.conversation())?;
-            Some(tree.live(*id)?.to_stored(tree))
-        })
+    fn find_item(&self, owner: &Owner, item: ItemKey) -> Option<ResponseId> {
+        let mut found = self.items.range((item, 0)..=(item, u64::MAX)).rev().map(|(_, id)| *id);
+        found.find(|id| self.tree(owner, id.conversation()).is_some_and(|tree| tree.live(*id).is_some()))
     }
 
     fn stats(&self) -> Stats {
@@ -330,8 +334,8 @@ impl ResponseStore for MemoryStore {
         self.with(|inner| Ok(inner.delete(owner, id)))
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
-        self.with(|inner| Ok(inner.find_item(owner, item)))
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
+        self.with(|inner| Ok(items.iter().map(|item| inner.find_item(owner, *item)).collect()))
     }
 
     fn stats(&self) -> StoreFuture<Stats> {
@@ -355,3 +359,6 @@ impl ResponseStore for MemoryStore {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,28 +7,51 @@ use crate::{ResponseStore, StoreError, StoreErrorKind};
 /// How long a conversation is kept after its last turn unless told otherwise: 30 days.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Reading and writing. What is not there yet is made: the default.
+    #[default]
+    Create,
+    /// Reading and writing what is there.
+    Existing,
+    /// Reading what is there. What is not known by the version of this program is not read, and
+    /// what is older is not brought to this version.
+    ReadOnly,
+}
+
 /// What holds for a store of any kind.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// How long a conversation is kept after its last turn.
+    /// How long a conversation is kept after its last turn. [`Duration::MAX`] is for ever.
     pub ttl: Duration,
     /// How many bytes a store in memory may take. Others do not look at it.
     pub max_memory: usize,
+    /// What it is opened for. Stores that have nothing to be made do not look at it.
+    pub access: Access,
 }
 
 impl Default for StoreOptions {
     /// 30 days, 1 GiB.
     fn default() -> Self {
-        Self { ttl: DEFAULT_TTL, max_memory: 1 << 30 }
+        Self { ttl: DEFAULT_TTL, max_memory: 1 << 30, access: Access::default() }
     }
 }
 
 impl StoreOptions {
-    /// Keeps conversations so long after their last turn.
+    /// Keeps conversations so long after their last turn; with [`Duration::MAX`] for ever.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// Opens it for this only.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
         self
     }
 
@@ -100,7 +123,11 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<crate::SqliteS
         sqlite.synchronous = match pair {
             "synchronous=normal" => crate::Synchronous::Normal,
             "synchronous=full" => crate::Synchronous::Full,
-            _ => return Err(refuse(format!("'{pair}' is no option of an SQLite store: use synchronous=normal|full"))),
+            _ => {
+                // What somebody calls a key may be one.
+                let name = pair.split('=').next().unwrap_or_default();
+                return Err(refuse(format!("'{name}=…' is no option of an SQLite store: use synchronous=normal|full")));
+            }
         };
     }
     crate::SqliteStore::open(path, sqlite).await

@@ -14,8 +14,8 @@ use deadpool_postgres::Pool;
 
 use self::{client::Client, upkeep::Upkeep, write::KnownTexts};
 use crate::{
-    History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,
-    StoreOptions, Stored, time::horizon,
+    Access, History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError,
+    StoreFuture, StoreOptions, Stored, time::horizon,
 };
 
 /// Keeps responses in PostgreSQL: the store for many gateways.
@@ -38,7 +38,8 @@ struct Inner {
     known: KnownTexts,
     ttl: Duration,
     timeout: Duration,
-    _upkeep: Upkeep,
+    /// `None` if the tables are only read.
+    _upkeep: Option<Upkeep>,
 }
 
 /// How a PostgreSQL store is opened.
@@ -69,7 +70,8 @@ impl Default for PostgresOptions {
 
 impl PostgresStore {
     /// Connects to the server that `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) names,
-    /// and makes or migrates the tables there. To be called within a tokio runtime.
+    /// and makes or migrates the tables there, if [`Access`](crate::Access) does not say otherwise.
+    /// To be called within a tokio runtime.
     ///
     /// With the feature `tls`, `?sslmode=require` asks for TLS (otherwise it is used if the
     /// server has it); the server's certificate is always checked, against Mozilla's roots or
@@ -79,9 +81,9 @@ impl PostgresStore {
     /// If the URL is none, the server cannot be reached, or its tables are of a newer version.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
         let pool = client::pool(url, &options)?;
-        let ttl = options.store.ttl;
-        within(options.timeout, async { schema::migrate(&*client::get(&pool).await?).await }).await?;
-        let upkeep = Upkeep::start(pool.clone(), ttl, options.upkeep);
+        let StoreOptions { ttl, access, .. } = options.store;
+        within(options.timeout, async { schema::open(&*client::get(&pool).await?, access).await }).await?;
+        let upkeep = (access != Access::ReadOnly).then(|| Upkeep::start(pool.clone(), ttl, options.upkeep));
         let inner = Inner { pool, known: KnownTexts::default(), ttl, timeout: options.timeout, _upkeep: upkeep };
         Ok(Self { shared: Arc::new(inner) })
     }
@@ -134,10 +136,10 @@ impl ResponseStore for PostgresStore {
         })
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
         let owner = owner.clone();
         self.run(async move |client, inner: Arc<Inner>| {
-            read::find_item(&client, &owner, item, horizon(inner.ttl)).await
+            read::find_items(&client, &owner, &items, horizon(inner.ttl)).await
         })
     }
 

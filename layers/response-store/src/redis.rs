@@ -6,8 +6,15 @@ mod parse;
 mod scripts;
 mod tls;
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future::try_join_all;
 use redis::FromRedisValue;
 
 use self::{connection::Connection, scripts::Scripts};
@@ -77,6 +84,9 @@ impl Default for RedisOptions {
     }
 }
 
+/// What expires later than in a million years does not expire: servers count no further.
+const LONGEST_TTL: i64 = 1_000_000 * 366 * 24 * 60 * 60 * 1000;
+
 impl RedisOptions {
     /// Takes what stands behind the `?` of a URL: `prefix=NAME`, `wait=REPLICAS` and
     /// `sslrootcert=PATH`.
@@ -92,7 +102,8 @@ impl RedisOptions {
                     return Err(StoreError::new(
                         StoreErrorKind::Configuration,
                         format!(
-                            "'{pair}' is no option of a Redis store: use prefix=NAME, wait=REPLICAS or sslrootcert=PATH"
+                            "'{}=…' is no option of a Redis store: use prefix=NAME, wait=REPLICAS or sslrootcert=PATH",
+                            pair.split('=').next().unwrap_or_default()
                         ),
                     ));
                 }
@@ -101,8 +112,9 @@ impl RedisOptions {
         Ok(self)
     }
 
-    fn ttl_ms(&self) -> i64 {
-        i64::try_from(self.store.ttl.as_millis()).unwrap_or(i64::MAX >> 1)
+    /// `None` is for ever.
+    fn ttl_ms(&self) -> Option<i64> {
+        i64::try_from(self.store.ttl.as_millis()).ok().filter(|ttl| *ttl <= LONGEST_TTL)
     }
 }
 
@@ -168,7 +180,7 @@ impl Inner {
         loop {
             let mut call = self.scripts.put.key(&key);
             call.arg(record.owner.as_str()).arg(&record.id.own()[..]).arg(&previous[..]).arg(&meta[..]);
-            call.arg(&record.body[..]).arg(self.options.ttl_ms()).arg(wanted);
+            call.arg(&record.body[..]).arg(self.options.ttl_ms().unwrap_or_default()).arg(wanted);
             for shared in record.shared.iter().filter(|_| with_texts) {
                 call.arg(&shared.digest()[..]).arg(&shared.text()[..]);
             }
@@ -186,7 +198,10 @@ impl Inner {
     async fn index(&self, record: &Record) -> Result<(), StoreError> {
         let commands = record.items.iter().map(|item| {
             let mut set = redis::cmd("SET");
-            set.arg(self.item_key(*item)).arg(&record.id.to_bytes()[..]).arg("PX").arg(self.options.ttl_ms());
+            set.arg(self.item_key(*item)).arg(&record.id.to_bytes()[..]);
+            if let Some(ttl) = self.options.ttl_ms() {
+                set.arg("PX").arg(ttl);
+            }
             set
         });
         self.connection.all(commands.collect()).await
@@ -232,14 +247,23 @@ impl Inner {
         Ok(self.connection.script::<i64>(&call).await? == 1)
     }
 
-    async fn find_item(&self, owner: &Owner, item: ItemKey) -> Result<Option<Stored>, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.item_key(item));
-        let id: Option<Vec<u8>> = self.connection.command(&get).await?;
-        match id.and_then(|id| id.try_into().ok()).map(ResponseId::from_bytes) {
-            Some(id) => self.get(owner, id).await,
-            None => Ok(None),
-        }
+    /// All are asked for at once, and then whether what was found is still there.
+    async fn find_items(&self, owner: &Owner, items: &[ItemKey]) -> Result<Vec<Option<ResponseId>>, StoreError> {
+        let ids = try_join_all(items.iter().map(async |item| {
+            let mut get = redis::cmd("GET");
+            get.arg(self.item_key(*item));
+            self.connection.command::<Option<Vec<u8>>>(&get).await
+        }));
+        let id = |id: Option<Vec<u8>>| id.and_then(|id| id.try_into().ok()).map(ResponseId::from_bytes);
+        let mut found: Vec<_> = ids.await?.into_iter().map(id).collect();
+        let different: HashSet<_> = found.iter().flatten().copied().collect();
+        let is_there = try_join_all(different.into_iter().map(async |id| {
+            let is_there = self.exists(owner, id).await?;
+            Ok::<_, StoreError>((id, is_there))
+        }));
+        let is_there: HashMap<_, _> = is_there.await?.into_iter().collect();
+        found.iter_mut().for_each(|found| *found = found.filter(|id| is_there.get(id) == Some(&true)));
+        Ok(found)
     }
 }
 
@@ -268,9 +292,9 @@ impl ResponseStore for RedisStore {
         self.run(async move |inner: Arc<Inner>| inner.delete(&owner, id).await)
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
         let owner = owner.clone();
-        self.run(async move |inner: Arc<Inner>| inner.find_item(&owner, item).await)
+        self.run(async move |inner: Arc<Inner>| inner.find_items(&owner, &items).await)
     }
 
     fn stats(&self) -> StoreFuture<Stats> {
@@ -281,13 +305,12 @@ impl ResponseStore for RedisStore {
     fn prune(&self, older_than: Duration) -> StoreFuture<Removed> {
         let inner = self.inner.clone();
         let older_than = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
-        let remaining = inner.options.ttl_ms().saturating_sub(older_than);
-        Box::pin(async move { inner.remove("", remaining).await })
+        Box::pin(async move { inner.remove("", older_than).await })
     }
 
     fn delete_owner(&self, owner: &Owner) -> StoreFuture<Removed> {
         let (inner, owner) = (self.inner.clone(), owner.clone());
-        Box::pin(async move { inner.remove(owner.as_str(), i64::MAX).await })
+        Box::pin(async move { inner.remove(owner.as_str(), 0).await })
     }
 
     fn export(&self, owner: Option<&Owner>, after: Option<Place>) -> StoreFuture<Page> {

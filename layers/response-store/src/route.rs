@@ -11,7 +11,8 @@ pub(crate) enum Route {
     Create,
     /// `GET …/responses/{id}`
     Get(Name),
-    /// `DELETE …/responses/{id}`
+    /// `DELETE …/responses/{id}`: what continues the response keeps its items, until the last such
+    /// response is gone.
     Delete(Name),
     /// `GET …/responses/{id}/input_items`
     InputItems(Name),

@@ -1,9 +1,11 @@
 //! Responses in an SQLite file.
 
 mod error;
+mod file;
 mod parts;
 mod queue;
 mod read;
+mod read_only;
 mod readers;
 mod remove;
 mod schema;
@@ -14,6 +16,7 @@ mod write;
 mod writer;
 
 use std::{
+    future::ready,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,14 +25,15 @@ use std::{
 use bytes::Bytes;
 
 use self::{
+    file::Presence,
     readers::Readers,
     session::Session,
     upkeep::Upkeep,
     writer::{Known, Writer},
 };
 use crate::{
-    History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError, StoreFuture,
-    StoreOptions, Stored, time::horizon,
+    Access, History, ItemKey, Owner, Page, Place, Record, Removed, ResponseId, ResponseStore, Stats, StoreError,
+    StoreFuture, StoreOptions, Stored, time::horizon,
 };
 
 /// Keeps responses in an SQLite file: the store for one machine.
@@ -41,7 +45,13 @@ use crate::{
 /// What has been stored survives the end of the process however it ends, `SIGKILL` included.
 /// What survives a power cut or a crash of the operating system is set by [`Synchronous`].
 ///
-/// Space that is set free by what expires is used again; the file does not become smaller.
+/// Space that is set free by what expires or is deleted is used again; the file does not become
+/// smaller, and until that space is used again what stood there can be found in it.
+///
+/// The file and those beside it are made readable for their owner only, and so is what earlier
+/// versions have made. Whether the file is still there is looked at four times a second: once it was
+/// removed or replaced everything fails until it is back, and what was stored between the one and
+/// the other is lost with the file.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     shared: Arc<Threads>,
@@ -51,9 +61,16 @@ pub struct SqliteStore {
 /// In the order in which they have to end.
 #[derive(Debug)]
 struct Threads {
-    _upkeep: Upkeep,
     readers: Readers,
+    /// `None` if the file is only read.
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    _upkeep: Upkeep,
     writer: Writer,
+    presence: Arc<Presence>,
 }
 
 /// How much an SQLite store waits for the disk.
@@ -96,7 +113,8 @@ impl Default for SqliteOptions {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, which is made if it is not there; `:memory:` is refused.
+    /// Opens the file at `path`, which is made if it is not there and
+    /// [`Access`](crate::Access) does not say otherwise; `:memory:` is refused.
     ///
     /// # Errors
     /// If the file is no store, of a newer version than this program, or cannot be opened.
@@ -110,11 +128,21 @@ impl SqliteStore {
     }
 
     fn open_blocking(path: PathBuf, options: &SqliteOptions) -> Result<Self, StoreError> {
-        let ttl = options.store.ttl;
-        let writer = Writer::start(schema::open(&path, options.synchronous)?)?;
-        let readers = Readers::start(&path, options.readers.max(1))?;
-        let upkeep = Upkeep::start(&path, writer.handle(), options)?;
-        Ok(Self { shared: Arc::new(Threads { _upkeep: upkeep, readers, writer }), ttl })
+        let (ttl, readers) = (options.store.ttl, options.readers.max(1));
+        if options.store.access == Access::ReadOnly {
+            let readers = Readers::start(readers, || read_only::open(&path))?;
+            return Ok(Self { shared: Arc::new(Threads { readers, writing: None }), ttl });
+        }
+        let connection = schema::open(&path, options.synchronous, options.store.access)?;
+        // SQLite's other files are beside the file itself, and not beside a link to it.
+        let path = path.canonicalize().unwrap_or(path);
+        file::tighten(&path);
+        let presence = Arc::new(Presence::new(&path));
+        let writer = Writer::start(connection)?;
+        let readers = Readers::start(readers, || schema::open_reader(&path))?;
+        let upkeep = Upkeep::start(&path, writer.handle(), presence.clone(), options)?;
+        let writing = Some(Writing { _upkeep: upkeep, writer, presence });
+        Ok(Self { shared: Arc::new(Threads { readers, writing }), ttl })
     }
 
     /// Conversations whose last turn was before this are not there any more.
@@ -127,25 +155,42 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.shared.readers.run(work)
+        match self.shared.writing.as_ref().map(|writing| writing.presence.check()) {
+            Some(Err(gone)) => Box::pin(ready(Err(gone))),
+            _ => self.shared.readers.run(work),
+        }
+    }
+
+    fn write<T, F>(&self, size: usize, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Session<'_>, &mut Known) -> Result<T, StoreError> + Send + 'static,
+    {
+        let Some(Writing { writer, presence, .. }) = &self.shared.writing else {
+            return Box::pin(ready(Err(StoreError::unavailable("the store was opened for reading only"))));
+        };
+        match presence.check() {
+            Err(gone) => Box::pin(ready(Err(gone))),
+            Ok(()) => writer.run(size, work),
+        }
     }
 }
 
 impl ResponseStore for SqliteStore {
     fn put(&self, record: Arc<Record>) -> StoreFuture<()> {
         let size = record.body.len() + record.shared.iter().map(|shared| shared.text().len()).sum::<usize>();
-        self.shared.writer.run(size, move |session, known| write::put(session, known, &record))
+        self.write(size, move |session, known| write::put(session, known, &record))
     }
 
     fn prepare(&self, id: ResponseId, place: usize, part: Bytes) {
         let size = part.len();
         let work = move |session: &mut Session<'_>, known: &mut Known| known.parts.write(session, id, place, &part);
         // Whether it was written shows when the record is put.
-        drop(self.shared.writer.run(size, work));
+        drop(self.write(size, work));
     }
 
     fn abandon(&self, id: ResponseId) {
-        drop(self.shared.writer.run(0, move |connection, known| known.parts.remove(connection, id)));
+        drop(self.write(0, move |connection, known| known.parts.remove(connection, id)));
     }
 
     fn history(&self, owner: &Owner, id: ResponseId) -> StoreFuture<Option<History>> {
@@ -165,12 +210,12 @@ impl ResponseStore for SqliteStore {
 
     fn delete(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool> {
         let (owner, horizon) = (owner.clone(), self.horizon());
-        self.shared.writer.run(0, move |connection, _| remove::delete(connection, &owner, id, horizon))
+        self.write(0, move |connection, _| remove::delete(connection, &owner, id, horizon))
     }
 
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
         let (owner, horizon) = (owner.clone(), self.horizon());
-        self.read(move |connection| read::find_item(connection, &owner, item, horizon))
+        self.read(move |connection| read::find_items(connection, &owner, &items, horizon))
     }
 
     fn stats(&self) -> StoreFuture<Stats> {
@@ -184,7 +229,7 @@ impl ResponseStore for SqliteStore {
             let ids = this.read(move |connection| read::older(connection, horizon)).await?;
             let removed = this.remove_all(ids, horizon).await?;
             let unused = this.read(read::unused_texts).await?;
-            this.shared.writer.run(0, move |connection, known| remove::unused(connection, known, &unused)).await?;
+            this.write(0, move |connection, known| remove::unused(connection, known, &unused)).await?;
             Ok(removed)
         })
     }
@@ -203,8 +248,11 @@ impl ResponseStore for SqliteStore {
     }
 
     fn flush(&self) -> StoreFuture<()> {
+        if self.shared.writing.is_none() {
+            return Box::pin(ready(Ok(())));
+        }
         // What was queued before this is committed with it.
-        self.shared.writer.run(0, |_, _| Ok(()))
+        self.write(0, |_, _| Ok(()))
     }
 }
 
@@ -214,11 +262,7 @@ impl SqliteStore {
         let mut removed = Removed::default();
         for step in ids.chunks(remove::STEP) {
             let step = step.to_vec();
-            let more = self
-                .shared
-                .writer
-                .run(0, move |connection, _| remove::conversations(connection, &step, before))
-                .await?;
+            let more = self.write(0, move |connection, _| remove::conversations(connection, &step, before)).await?;
             removed.conversations += more.conversations;
             removed.responses += more.responses;
         }

@@ -56,13 +56,15 @@ pub trait ResponseStore: Send + Sync + fmt::Debug + 'static {
     /// Whether [`get`](Self::get) would find the response.
     fn exists(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool>;
 
-    /// Deletes one response: from now on it can neither be read nor continued. It stays part of
-    /// its continuations until the last of them is gone. Says whether it was there.
+    /// Deletes one response: from now on it can neither be read nor continued, and none of its items
+    /// is found. It stays part of its continuations, deleted or not, until the last of them is gone:
+    /// so long it is kept, and it is in their [histories](Self::history). Says whether it was there.
     fn delete(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool>;
 
-    /// The newest response of the owner that was kept with this among its
-    /// [`items`](Record::items).
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>>;
+    /// For each of these items the newest response of the owner that was kept with it among its
+    /// [`items`](Record::items), `None` where there is none. Nobody asks for more than
+    /// [`MAX_ITEMS`] at once.
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>>;
 
     /// How much there is.
     fn stats(&self) -> StoreFuture<Stats>;
@@ -89,6 +91,9 @@ pub trait ResponseStore: Send + Sync + fmt::Debug + 'static {
     }
 }
 
+/// How many items [`ResponseStore::find_items`] is asked for at once, at most.
+pub const MAX_ITEMS: usize = 64;
+
 /// A response on its way into a store.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -102,7 +107,7 @@ pub struct Record {
     pub body: Bytes,
     /// Text that other responses are likely to have as well, to be kept once.
     pub shared: Vec<Shared>,
-    /// What [`ResponseStore::find_item`] finds it by.
+    /// What [`ResponseStore::find_items`] finds it by.
     pub items: Vec<ItemKey>,
 }
 

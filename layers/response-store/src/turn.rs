@@ -63,6 +63,8 @@ pub struct TurnInput {
     writer: Writer,
     calls: Calls,
     items: Vec<ItemKey>,
+    /// Whether the items of the request are found by their ids.
+    is_named: bool,
     tools: Option<Shared>,
     known: Vec<Shared>,
 }
@@ -75,6 +77,7 @@ const MAX_NAMED_INPUT: usize = 64;
 impl TurnInput {
     /// Writes down the items of a request, without those of earlier turns, after `pending`, the
     /// calls that the turns before left unanswered. There will be `room` for so many bytes more.
+    /// No item may have a name twice: see [`RequestBody::read`](tower_responses_core::RequestBody::read).
     ///
     /// `tools` are those in force, and `known` the shared texts of the turn before: what is the
     /// same is not hashed again.
@@ -86,24 +89,52 @@ impl TurnInput {
         known: Vec<Shared>,
         room: usize,
     ) -> Self {
+        let mut input = Self::begin(items, pending, tools, known, room);
+        input.write(owner, items);
+        input
+    }
+
+    /// The same, with nothing written down of the items so far.
+    pub(crate) fn begin(
+        items: &[Bytes],
+        pending: Vec<PendingCall>,
+        tools: Option<&Bytes>,
+        known: Vec<Shared>,
+        room: usize,
+    ) -> Self {
         let length = items.iter().map(|item| item.len() + 6).sum::<usize>();
-        let mut input = Self {
+        Self {
             writer: Writer::with_capacity(length + room),
             calls: Calls::new(pending),
             items: Vec::new(),
+            is_named: items.len() <= MAX_NAMED_INPUT,
             tools: tools.map(|tools| share(&known, tools)),
             known,
-        };
-        for text in items {
-            let item = Value::from_text(text.clone());
-            input.calls.item(&item);
-            if items.len() <= MAX_NAMED_INPUT {
-                input.name(owner, item.member_str("id"));
-            }
-            input.writer.section(Section::Input, text);
         }
-        input.writer.check();
-        input
+    }
+
+    /// Writes down the next items of the request.
+    pub(crate) fn write(&mut self, owner: &Owner, items: &[Bytes]) {
+        for text in items {
+            let item = Value::from_unique(text.clone());
+            self.calls.item(&item);
+            if self.is_named {
+                self.name(owner, item.member_str("id"));
+            }
+            self.writer.section(Section::Input, text);
+        }
+        self.writer.check();
+    }
+
+    /// Writes down the next items of the response, behind all of the request.
+    pub(crate) fn write_output(&mut self, owner: &Owner, items: &[Bytes]) {
+        for text in items {
+            let text = Value::from_text(text.clone()).into_unique();
+            let item = Labels::of(&text);
+            self.calls.labelled(&item);
+            self.name(owner, item.id());
+            self.writer.section(if item.is_cut_call() { Section::Cut } else { Section::Output }, &text.text());
+        }
     }
 
     /// What was written down, and at which byte of the body it will stand.
@@ -158,14 +189,9 @@ impl NewTurn<'_> {
         ];
         let (roles, shared): (Vec<_>, Vec<_>) =
             texts.into_iter().filter_map(|(role, text)| Some((role as u8, text?))).unzip();
-        for text in self.output {
-            let item = Labels::of(&Value::from_text(text.clone()));
-            input.calls.labelled(&item);
-            input.name(self.owner, item.id());
-            input.writer.section(if item.is_cut_call() { Section::Cut } else { Section::Output }, text);
-        }
+        input.write_output(self.owner, self.output);
         let TurnInput { mut writer, calls, mut items, .. } = input;
-        for call in calls.pending() {
+        for call in calls.into_pending() {
             writer.section(Section::Pending, format!("{} {}", call.kind, call.call_id).as_bytes());
         }
         writer.section(Section::Depth, self.depth.to_string().as_bytes());
@@ -252,16 +278,15 @@ impl Turn {
         self.input.iter().chain(self.output.iter().filter(|item| item.replayed).map(|item| &item.text))
     }
 
-    /// The item with this id.
-    pub(crate) fn item(&self, id: &str) -> Option<Bytes> {
-        let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
-        all.rev().find(|text| Value::from_text(Bytes::clone(text)).member_str("id").as_deref() == Some(id)).cloned()
+    /// All items, the newest first.
+    pub(crate) fn items_backwards(&self) -> impl Iterator<Item = &Bytes> {
+        self.input.iter().chain(self.output.iter().map(|item| &item.text)).rev()
     }
 
-    /// What [`find_item`](crate::ResponseStore::find_item) finds the turn by.
+    /// What [`find_items`](crate::ResponseStore::find_items) finds the turn by.
     pub fn item_keys(&self, owner: &Owner) -> Vec<ItemKey> {
         let all = self.input.iter().chain(self.output.iter().map(|item| &item.text));
-        let id = |text: &Bytes| Value::from_text(text.clone()).member_str("id").map(|id| ItemKey::new(owner, &id));
+        let id = |text: &Bytes| Value::from_unique(text.clone()).member_str("id").map(|id| ItemKey::new(owner, &id));
         all.filter_map(id).collect()
     }
 

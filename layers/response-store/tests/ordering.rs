@@ -42,8 +42,8 @@ impl ResponseStore for Gated {
     fn delete(&self, owner: &Owner, id: ResponseId) -> StoreFuture<bool> {
         self.inner.delete(owner, id)
     }
-    fn find_item(&self, owner: &Owner, item: ItemKey) -> StoreFuture<Option<Stored>> {
-        self.inner.find_item(owner, item)
+    fn find_items(&self, owner: &Owner, items: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
+        self.inner.find_items(owner, items)
     }
     fn stats(&self) -> StoreFuture<Stats> {
         self.inner.stats()

@@ -434,7 +434,7 @@ mod broken {
         fn delete(&self, _: &Owner, _: ResponseId) -> StoreFuture<bool> {
             away()
         }
-        fn find_item(&self, _: &Owner, _: ItemKey) -> StoreFuture<Option<Stored>> {
+        fn find_items(&self, _: &Owner, _: Vec<ItemKey>) -> StoreFuture<Vec<Option<ResponseId>>> {
             away()
         }
         fn stats(&self) -> StoreFuture<Stats> {

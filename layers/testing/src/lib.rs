@@ -17,9 +17,10 @@ mod events;
 mod long_request;
 mod scripted_body;
 pub mod servers;
+pub mod vllm;
 
 pub use self::{
-    events::{parse_sse, sse},
+    events::{parse_sse, read_events, sse},
     long_request::long_request,
     scripted_body::{ScriptedBody, Watch},
 };

@@ -1,7 +1,11 @@
 //! The functions that the upstream gets to see: read from the request in the order in which they
 //! stand there, so that what comes later changes nothing of what came before.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tower_responses_core::{
     ApiError, ClientTool, ToolKind,
@@ -13,18 +17,40 @@ use crate::{
     names::{self, PLAIN_NAMESPACE},
     normalizer::Settings,
     policy::{NamespaceDescriptions, Policy, UndeclaredCalls},
+    schema,
 };
 
+mod declaration;
 mod map;
+mod place;
 mod read;
 
-pub(crate) use self::read::{Declaration, Place, declares_client_search};
+pub(crate) use self::{
+    declaration::{Declaration, ToolList},
+    place::Place,
+    read::Callable,
+};
 
 #[cfg(test)]
 mod tests;
 
 /// How many types of dropped tools are told apart.
 const MOST_DROPPED: usize = 16;
+
+/// How many tools a request may bring, wherever they stand in it: what is made of one takes many
+/// times its text.
+const MOST_TOOLS: usize = 2048;
+
+/// How many of them may be custom tools: the function for one takes more than ten times its text.
+const MOST_CUSTOM: usize = 256;
+
+/// How many tools that nobody declared are remembered for their calls.
+const MOST_UNDECLARED: usize = 512;
+
+/// How many bytes the descriptions of namespaces may take that stand before those of their members,
+/// and how many more for each byte that is declared. Those after them are told by one member each.
+const MOST_REPEATED: usize = 128 << 10;
+const REPEATED_EACH: usize = 3;
 
 /// All tools of one request. A copy shares what is in it.
 #[derive(Clone)]
@@ -35,6 +61,8 @@ pub(crate) struct Catalog {
     known: HashMap<ClientTool, usize>,
     /// Which tool the upstream knows by a name.
     names: HashMap<Arc<str>, usize>,
+    /// The names of the plain functions in the list that is being read: nothing else gets them.
+    plain: HashSet<Box<str>>,
     /// What the upstream sees, in order.
     shown: Vec<Shown>,
     /// What was called before the upstream saw any tool.
@@ -42,6 +70,12 @@ pub(crate) struct Catalog {
     /// The descriptions of namespaces, and whether a member has told them already.
     namespaces: HashMap<Arc<str>, Namespace>,
     dropped: Vec<Box<str>>,
+    /// How many tools are known by calls alone, and how many are custom tools.
+    undeclared: usize,
+    custom: usize,
+    /// The bytes that were declared, and those of descriptions of namespaces before members.
+    declared_bytes: usize,
+    repeated_bytes: usize,
     /// Whether deferred tools wait for a search of the client.
     defers: bool,
     /// Whether the client lets the model call tools at all.
@@ -57,9 +91,8 @@ struct Tool {
     client: ClientTool,
     name: Arc<str>,
     function: Value,
-    description: Option<Value>,
-    /// What a newer declaration has to differ in to replace this one.
-    schema: Option<Value>,
+    /// What else is looked at of the declaration.
+    details: Option<Box<Details>>,
     is_shown: bool,
     /// Whether it is known by calls alone.
     is_undeclared: bool,
@@ -68,10 +101,24 @@ struct Tool {
 }
 
 #[derive(Clone)]
+struct Details {
+    description: Option<Value>,
+    /// What a newer declaration has to differ in to replace this one.
+    schema: Option<Value>,
+}
+
+impl Details {
+    fn of(kind: ToolKind, declared: &Declaration) -> Option<Box<Self>> {
+        let (description, schema) = (declared.description.clone(), deciding(kind, declared).cloned());
+        (description.is_some() || schema.is_some()).then(|| Box::new(Self { description, schema }))
+    }
+}
+
+#[derive(Clone)]
 enum Shown {
     Tool(usize),
     /// Not ours to understand.
-    Passed(Value),
+    Passed(Box<Value>),
 }
 
 #[derive(Clone, Default)]
@@ -90,10 +137,15 @@ impl Catalog {
             tools: Vec::new(),
             known: HashMap::new(),
             names: HashMap::new(),
+            plain: HashSet::new(),
             shown: Vec::new(),
             waiting: Vec::new(),
             namespaces: HashMap::new(),
             dropped: Vec::new(),
+            undeclared: 0,
+            custom: 0,
+            declared_bytes: 0,
+            repeated_bytes: 0,
             defers,
             offers,
             declared: 0,
@@ -109,7 +161,7 @@ impl Catalog {
     /// The client's own description of a tool, without that of its namespace.
     pub(crate) fn description(&self, tool: usize) -> Cow<'_, str> {
         let tool = &self.tools[tool];
-        let own = tool.description.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let own = tool.details.as_ref().and_then(|details| details.description.as_ref()?.as_str()).unwrap_or_default();
         match tool.client.namespace().and_then(|namespace| self.namespaces.get(namespace)) {
             Some(namespace) if own.starts_with(&*namespace.description) => {
                 own[namespace.description.len()..].trim_start().to_owned().into()
@@ -133,11 +185,25 @@ impl Catalog {
         self.shown.is_empty()
     }
 
+    /// The namespaces in which tools stand.
+    pub(crate) fn namespaces(&self) -> HashSet<Box<str>> {
+        self.tools.iter().filter_map(|tool| tool.client.namespace()).map(Into::into).collect()
+    }
+
+    /// The types of what the upstream sees that is not ours to understand.
+    pub(crate) fn passed(&self) -> HashSet<Box<str>> {
+        let kind = |shown: &Shown| match shown {
+            Shown::Passed(value) => value.member_str("type").map(|kind| kind.as_ref().into()),
+            Shown::Tool(_) => None,
+        };
+        self.shown.iter().filter_map(kind).collect()
+    }
+
     /// The tools for the upstream, if they differ from those of the request.
     pub(crate) fn changed(&self) -> Option<Array> {
         let value = |shown: &Shown| match shown {
             Shown::Tool(tool) => self.tools[*tool].function.clone(),
-            Shown::Passed(value) => value.clone(),
+            Shown::Passed(value) => Value::clone(value),
         };
         let unchanged = self.intact && self.shown.len() == self.declared || self.shown.is_empty() && self.declared == 0;
         (!unchanged).then(|| self.shown.iter().map(value).collect())
@@ -178,23 +244,28 @@ impl Catalog {
         }
     }
 
-    /// The tool that a call in the history means, which is declared if it has to be.
-    pub(crate) fn called(&mut self, kind: ToolKind, namespace: Option<&str>, name: &str) -> usize {
+    /// What the upstream calls the tool that a call in the history means, which is declared if it
+    /// has to be.
+    pub(crate) fn called(&mut self, kind: ToolKind, namespace: Option<&str>, name: &str) -> Cow<'_, str> {
         if let Some(tool) = self.find(kind, namespace, name) {
             // A client may call deferred tools without a search: from then on they are known.
             self.show(tool);
-            return tool;
+            return Cow::Borrowed(&self.tools[tool].name);
         }
         let client = ClientTool::new(kind, namespace, name);
         let natural = names::natural(namespace, name);
         let is_free = self.by_upstream_name(&natural).is_none();
-        let upstream = names::choose(&client, natural, is_free, |name| self.names.contains_key(name));
+        let upstream = names::choose(&client, natural, is_free, |name| self.is_taken(name));
+        if self.undeclared == MOST_UNDECLARED {
+            // Each has the name that it would have, and no declaration.
+            return Cow::Owned(upstream);
+        }
+        self.undeclared += 1;
         let tool = Tool {
             client,
             function: function::undeclared(kind, &upstream),
             name: upstream.into(),
-            description: None,
-            schema: None,
+            details: None,
             is_shown: false,
             is_undeclared: true,
             stands_for: None,
@@ -204,7 +275,12 @@ impl Catalog {
             self.waiting.push(tool);
             self.show_waiting();
         }
-        tool
+        Cow::Borrowed(&self.tools[tool].name)
+    }
+
+    /// Whether a tool has this name, or another is to have it.
+    fn is_taken(&self, name: &str) -> bool {
+        self.names.contains_key(name) || self.plain.contains(name)
     }
 
     /// The tool that is known by this name upstream.
@@ -225,7 +301,13 @@ impl Catalog {
     }
 
     /// Takes in a declaration: a new tool, or one that is known already.
-    fn declare(&mut self, client: ClientTool, declared: &Declaration, is_deferred: bool) -> usize {
+    fn declare(
+        &mut self,
+        client: ClientTool,
+        declared: &Declaration,
+        is_deferred: bool,
+        place: &Place<'_>,
+    ) -> Result<usize, ApiError> {
         let is_shown = self.offers && !(is_deferred && self.defers);
         let natural = names::natural(client.namespace(), client.name());
         let named_so = self.by_upstream_name(&natural);
@@ -235,16 +317,22 @@ impl Catalog {
             if is_shown {
                 self.show(tool);
             }
-            return tool;
+            return Ok(tool);
         }
+        let is_custom = client.kind() == ToolKind::Custom;
+        if self.tools.len() - self.undeclared == MOST_TOOLS || is_custom && self.custom == MOST_CUSTOM {
+            return Err(too_many(place));
+        }
+        self.custom += usize::from(is_custom);
+        self.declared_bytes += declared.value.text().len();
         let stand_in = known.or_else(|| named_so.filter(|tool| self.was_meant(*tool, &client)));
-        let name = names::choose(&client, natural, named_so.is_none(), |name| self.names.contains_key(name));
+        let is_free = named_so.is_none() && (is_plain(&client) || !self.plain.contains(&*natural));
+        let name = names::choose(&client, natural, is_free, |name| self.is_taken(name));
         let tool = Tool {
             function: self.function(&client, declared, &name),
-            description: declared.description.clone(),
-            schema: schema(client.kind(), declared),
+            details: Details::of(client.kind(), declared),
+            name: if name == client.name() { client.shared_name() } else { name.into() },
             client,
-            name: name.into(),
             is_shown,
             is_undeclared: false,
             stands_for: None,
@@ -258,21 +346,22 @@ impl Catalog {
             self.shown.push(Shown::Tool(tool));
             self.show_waiting();
         }
-        tool
+        Ok(tool)
     }
 
     fn declare_again(&mut self, tool: usize, client: ClientTool, declared: &Declaration) {
-        let schema = schema(client.kind(), declared);
+        let schema = deciding(client.kind(), declared);
         let old = &self.tools[tool];
-        if schema.is_none() || same(schema.as_ref(), old.schema.as_ref()) {
+        let old_schema = old.details.as_ref().and_then(|details| details.schema.as_ref());
+        let Some(schema) = schema else { return };
+        if old_schema.is_some_and(|old| schema::same(schema, old)) {
             return;
         }
         let (name, is_shown) = (old.name.clone(), old.is_shown);
         let function = self.function(&client, declared, &name);
         self.intact = false;
-        let description = declared.description.clone();
-        let new =
-            Tool { client, name, function, description, schema, is_shown, is_undeclared: false, stands_for: None };
+        let details = Details::of(client.kind(), declared);
+        let new = Tool { client, name, function, details, is_shown, is_undeclared: false, stands_for: None };
         self.tools[tool] = Arc::new(new);
     }
 
@@ -328,12 +417,20 @@ impl Catalog {
     fn prefix(&mut self, client: &ClientTool) -> Option<&str> {
         let known = self.namespaces.get_mut(client.namespace()?)?;
         let told_by = known.told_by.get_or_insert_with(|| client.name().into());
+        let is_first = **told_by == *client.name();
+        let repeated = self.repeated_bytes + known.description.len();
         let tell = match self.settings.namespace_descriptions {
-            NamespaceDescriptions::EachMember => true,
-            NamespaceDescriptions::FirstMember => **told_by == *client.name(),
+            NamespaceDescriptions::EachMember if !is_first => {
+                repeated <= MOST_REPEATED + REPEATED_EACH * self.declared_bytes
+            }
+            NamespaceDescriptions::EachMember | NamespaceDescriptions::FirstMember => is_first,
             NamespaceDescriptions::Omit => false,
         };
-        (tell && !known.description.is_empty()).then_some(&*known.description)
+        if !tell || known.description.is_empty() {
+            return None;
+        }
+        self.repeated_bytes = repeated;
+        Some(&*known.description)
     }
 
     /// Takes in a tool that the upstream cannot execute. `found` ones cannot be refused: the
@@ -341,10 +438,10 @@ impl Catalog {
     fn hosted(&mut self, value: &Value, place: &Place<'_>) -> Result<(), ApiError> {
         let kind = value.member_str("type").unwrap_or_else(|| "unknown".into());
         match self.settings.tools.of(&kind) {
-            Policy::Pass => self.shown.push(Shown::Passed(value.clone())),
+            Policy::Pass => return self.pass(value, place),
             Policy::Reject if !place.is_found() => {
                 let message = format!("tools of type '{kind}' are not supported here");
-                return Err(ApiError::bad_request(message).param(place.param()).code("unsupported_tool"));
+                return Err(refused(message, place, "unsupported_tool"));
             }
             Policy::Drop | Policy::Reject => {
                 let is_new = || self.dropped.iter().all(|dropped| **dropped != *kind);
@@ -355,17 +452,35 @@ impl Catalog {
         }
         Ok(())
     }
+
+    /// Shows something to the upstream as it is.
+    fn pass(&mut self, value: &Value, place: &Place<'_>) -> Result<(), ApiError> {
+        if self.shown.len() >= MOST_TOOLS {
+            return Err(too_many(place));
+        }
+        self.shown.push(Shown::Passed(Box::new(value.clone())));
+        Ok(())
+    }
+}
+
+fn refused(message: String, place: &Place<'_>, code: &'static str) -> ApiError {
+    ApiError::bad_request(message).param(place.param()).code(code)
+}
+
+fn too_many(place: &Place<'_>) -> ApiError {
+    let message = format!(
+        "Too many tools: at most {MOST_TOOLS} are taken, wherever they stand in the request, {MOST_CUSTOM} of them custom tools."
+    );
+    refused(message, place, "array_above_max_length")
+}
+
+/// Whether a tool is a function by itself, which keeps the name that the client gave it.
+fn is_plain(tool: &ClientTool) -> bool {
+    tool.kind() == ToolKind::Function && tool.namespace().is_none()
 }
 
 /// The part of a declaration that decides how a tool can be called.
-fn schema(kind: ToolKind, declared: &Declaration) -> Option<Value> {
+fn deciding(kind: ToolKind, declared: &Declaration) -> Option<&Value> {
     let schema = if kind == ToolKind::Custom { &declared.format } else { &declared.parameters };
-    schema.clone().filter(|schema| !schema.is_null())
-}
-
-/// Whether two schemas say the same, in whichever spelling.
-fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
-    let (Some(one), Some(other)) = (one, other) else { return false };
-    let decoded = |value: &Value| value.decode::<serde_json::Value>().ok();
-    one == other || decoded(one).is_some_and(|one| Some(one) == decoded(other))
+    schema.as_ref().filter(|schema| !schema.is_null())
 }

@@ -1,6 +1,6 @@
 //! `tool_choice`: which tools the model may or has to call.
 
-use std::collections::HashSet;
+use std::{cell::OnceCell, collections::HashSet};
 
 use tower_responses_core::{
     ApiError, ToolKind, ToolMap,
@@ -73,8 +73,7 @@ fn function(
         // What is no choice of a tool by name is the upstream's to refuse.
         None => return Ok(None),
     };
-    let map = catalog.map().build();
-    let Some(tool) = named(choice, kind, &name, catalog, &map) else {
+    let Some(tool) = named(choice, kind, &name, catalog, &Map::default()) else {
         if kind == "tool_search" {
             return if tools.of(kind) == Policy::Pass { Ok(None) } else { Err(not_here(kind)) };
         }
@@ -96,7 +95,10 @@ fn undeclared(name: &str) -> ApiError {
     refuse(format!("tool_choice names the tool '{name}', which is not declared"))
 }
 
-fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog, map: &ToolMap) -> Option<usize> {
+/// The names of a catalog, once they are asked for.
+type Map = OnceCell<ToolMap>;
+
+fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog, map: &Map) -> Option<usize> {
     let kind = match kind {
         "custom" => ToolKind::Custom,
         "tool_search" => ToolKind::ToolSearch,
@@ -105,7 +107,10 @@ fn named(choice: &Value, kind: &str, name: &str, catalog: &Catalog, map: &ToolMa
     let namespace = choice.member_str("namespace").filter(|namespace| !namespace.is_empty());
     catalog.find(kind, namespace.as_deref(), name).or_else(|| {
         // A map of exact names, so that no name is ever taken apart.
-        let (upstream, _) = if namespace.is_none() { map.resolve(name)? } else { return None };
+        if namespace.is_some() {
+            return None;
+        }
+        let (upstream, _) = map.get_or_init(|| catalog.map().build()).resolve(name)?;
         catalog.by_upstream_name(upstream)
     })
 }
@@ -115,17 +120,20 @@ fn allowed(choice: &Value, catalog: &mut Catalog) -> Result<&'static str, ApiErr
     // Chat completions have one level more.
     let inner = choice.member("allowed_tools").filter(Value::is_object);
     let choice = inner.as_ref().unwrap_or(choice);
-    let map = catalog.map().build();
-    let (mut tools, mut namespaces, mut passed) = (HashSet::new(), HashSet::new(), HashSet::new());
-    for entry in choice.member("tools").and_then(|tools| tools.elements()).unwrap_or_default() {
+    let (known_namespaces, known_kinds, map) = (catalog.namespaces(), catalog.passed(), Map::default());
+    let (mut tools, mut namespaces, mut passed) = (HashSet::new(), HashSet::<&str>::new(), HashSet::<&str>::new());
+    for entry in choice.member("tools").and_then(|tools| tools.elements()).into_iter().flatten() {
+        if !entry.is_object() {
+            continue;
+        }
         let nested = entry.member("function").filter(Value::is_object);
         let entry = nested.as_ref().unwrap_or(&entry);
         let kind = entry.member_str("type").unwrap_or_else(|| "function".into());
         let name = entry.member_str("name").unwrap_or_else(|| kind.clone());
         match &*kind {
-            "namespace" => drop(namespaces.insert(name.into_owned())),
+            "namespace" => namespaces.extend(known_namespaces.get(&*name).map(|name| &**name)),
             "function" | "custom" | "tool_search" => tools.extend(named(entry, &kind, &name, catalog, &map)),
-            _ => drop(passed.insert(kind.into_owned())),
+            _ => passed.extend(known_kinds.get(&*kind).map(|kind| &**kind)),
         }
     }
     catalog.show_only(

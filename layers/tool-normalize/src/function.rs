@@ -82,7 +82,7 @@ pub(crate) fn custom(declared: &Declaration, name: &str, prefix: Option<&str>) -
     let mut function = head(name, &description);
     function.set("strict", Value::bool(true));
     function.set("parameters", Value::from_text(CUSTOM_PARAMETERS));
-    function.into()
+    text(&function)
 }
 
 /// The grammar of a custom tool, in words for the model.
@@ -111,7 +111,7 @@ pub(crate) fn tool_search(declared: &Declaration, name: &str) -> Value {
     let mut parameters = parameters.unwrap_or_else(|| Value::from_text(SEARCH_PARAMETERS));
     schema::clean(&mut parameters);
     function.set("parameters", parameters);
-    function.into()
+    text(&function)
 }
 
 /// The function for a tool of which nothing is known but that it was called.
@@ -119,7 +119,12 @@ pub(crate) fn undeclared(kind: ToolKind, name: &str) -> Value {
     let mut function = head(name, "Was called earlier in this conversation. It may not be available any more.");
     let parameters = if kind == ToolKind::Custom { CUSTOM_PARAMETERS } else { ANY_PARAMETERS };
     function.set("parameters", Value::from_text(parameters));
-    function.into()
+    text(&function)
+}
+
+/// An object takes far more memory than its text.
+fn text(function: &Object) -> Value {
+    Value::from_text(function.text())
 }
 
 fn head(name: &str, description: &str) -> Object {

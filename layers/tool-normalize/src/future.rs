@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tower_responses_core::{ApiError, BoxError, ReadObject, RequestBody, ResponseBody, json::Object};
+use tower_responses_core::{
+    ApiError, BoxError, ReadObject, RequestBody, ResponseBody,
+    json::{Object, Value},
+};
 use tower_service::Service;
 
 use crate::{DROPPED_TOOLS, Normalizer, policy};
@@ -101,13 +104,13 @@ type Normalized = (Request<RequestBody>, Option<HeaderValue>);
 
 fn normalize(normalizer: &Normalizer, mut head: Parts, mut body: Box<Object>) -> Result<Normalized, ApiError> {
     let normalized = normalizer.normalize(&mut body)?;
-    let dropped = tell(&normalized.dropped);
+    let dropped = tell(&normalized.dropped, &mut body);
     head.extensions.insert(normalized.map);
     Ok((Request::from_parts(head, body.into()), dropped))
 }
 
 /// Tells the operator which tools were dropped, and gives what tells the client.
-fn tell(dropped: &[Box<str>]) -> Option<HeaderValue> {
+fn tell(dropped: &[Box<str>], body: &mut Object) -> Option<HeaderValue> {
     if dropped.is_empty() {
         return None;
     }
@@ -116,8 +119,24 @@ fn tell(dropped: &[Box<str>]) -> Option<HeaderValue> {
         metrics::counter!("tower_responses_tools_dropped_total", "type" => label).increment(1);
     }
     let names = names(dropped);
-    tracing::warn!(types = %names, "the upstream does not execute these tools, so they were dropped");
+    // Every turn of a conversation comes with its tools; the operator hears of them once.
+    if is_first_turn(body) {
+        tracing::warn!(types = %names, "the upstream does not execute these tools, so they were dropped");
+    } else {
+        tracing::debug!(types = %names, "tools were dropped, as in the turns before");
+    }
     HeaderValue::try_from(names).ok()
+}
+
+/// Whether a conversation begins here: the model has said nothing in it.
+fn is_first_turn(body: &mut Object) -> bool {
+    let continues = |name| body.get(name).is_some_and(|value| !value.is_null());
+    if continues("previous_response_id") || continues("conversation") {
+        return false;
+    }
+    // What the model has said or done has its role, or none at all.
+    let by_model = |item: Value| item.member_bytes("role").is_none_or(|role| *role == *b"assistant");
+    body.array_mut("input").is_none_or(|input| !input.iter().any(by_model))
 }
 
 /// The types as a header can hold them: clients may write anything there.

@@ -6,7 +6,7 @@ use tower_responses_core::{
 };
 
 use crate::{
-    catalog::{Catalog, Declaration, Place},
+    catalog::{Catalog, Place, ToolList},
     normalizer::Settings,
     policy::{HostedItems, Policy},
     recent::Recent,
@@ -67,11 +67,13 @@ fn translate_item(
         Kind::FunctionOutput => outputs::function(item),
         Kind::CustomOutput => outputs::custom(item),
         Kind::SearchOutput => {
-            let found = catalog.read(&recent.found(item), Place::Found)?;
+            let found = catalog.read(&recent.found(item).list(), Place::Found(index))?;
             outputs::search(item, &found, catalog)
         }
         Kind::AdditionalTools => {
-            catalog.read(&Declaration::list_in(item), Place::Item(index))?;
+            if let Some(tools) = item.member("tools") {
+                catalog.read(&ToolList::Text(tools), Place::Item(index))?;
+            }
             Edit::remove()
         }
         Kind::Reasoning => reasoning::reasoning(item, settings.encrypted_reasoning),

@@ -16,12 +16,13 @@ pub(crate) fn translate(body: &mut Object, tools: &ToolPolicies) {
         let tool = item.strip_suffix("_call").or_else(|| item.strip_suffix("_call_output"));
         tool.and_then(family).is_some_and(|tool| tools.of(tool) != Policy::Pass)
     };
-    if !body.get("include").and_then(Value::elements).is_some_and(|values| values.iter().any(is_dropped)) {
-        return;
-    }
-    let Some(include) = body.array_mut("include") else { return };
-    include.map(|value| if is_dropped(value) { Edit::remove() } else { Edit::Keep });
-    if include.is_empty() {
+    let include = body
+        .get("include")
+        .and_then(|include| include.edit_elements(|value| if is_dropped(value) { Edit::remove() } else { Edit::Keep }));
+    let Some(include) = include else { return };
+    if include.elements().is_some_and(|mut values| values.next().is_none()) {
         body.remove("include");
+    } else {
+        body.set("include", include);
     }
 }

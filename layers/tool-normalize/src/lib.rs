@@ -37,10 +37,11 @@
 //! tools leaves byte for byte as it came. [`Normalizer`] does the same work without any IO.
 //!
 //! # The names of tools
-//! A namespaced tool is called `namespace__member` upstream where that is a legal name
-//! (`[a-zA-Z0-9_-]`, at most 64) and free; else a readable part of it with a hash. The same
-//! declarations always give the same names, whatever is declared after them: the prefix caches of
-//! the upstream live from that.
+//! A plain function keeps its own name, also where another tool of its list that has the same name
+//! was declared before it. A namespaced tool is called `namespace__member` upstream where that is a
+//! legal name (`[a-zA-Z0-9_-]`, at most 64) and free; else a readable part of it with a hash. Among
+//! these who was declared first keeps the name. The same declarations always give the same names,
+//! whatever the lists bring that come after them: the prefix caches of the upstream live from that.
 
 mod catalog;
 mod choice;

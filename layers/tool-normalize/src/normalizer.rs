@@ -27,8 +27,8 @@ mod tests;
 ///
 /// assert_eq!(normalized.map.get("run").unwrap().name(), "run");
 /// assert_eq!(&*normalized.dropped[0], "web_search");
-/// let upstream = request.get("tools").unwrap().elements().unwrap();
-/// assert_eq!(upstream[0].member_str("type").unwrap(), "function");
+/// let mut upstream = request.get("tools").unwrap().elements().unwrap();
+/// assert_eq!(upstream.next().unwrap().member_str("type").unwrap(), "function");
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Normalizer {

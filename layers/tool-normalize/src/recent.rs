@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    ops::{Deref, RangeInclusive},
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,7 +15,7 @@ use tower_responses_core::{
 };
 
 use crate::{
-    catalog::{Catalog, Declaration, Place, declares_client_search},
+    catalog::{Catalog, Declaration, Place, ToolList},
     normalizer::Settings,
 };
 
@@ -59,6 +59,22 @@ struct Known {
     catalog: Catalog,
 }
 
+/// What a search has found.
+pub(crate) enum FoundTools {
+    /// Walked through where it stands.
+    Text(Value),
+    Kept(Arc<Found>),
+}
+
+impl FoundTools {
+    pub(crate) fn list(&self) -> ToolList<'_> {
+        match self {
+            Self::Text(tools) => ToolList::Text(tools.clone()),
+            Self::Kept(found) => ToolList::Kept(&found.declarations),
+        }
+    }
+}
+
 /// What a search has found, with its declarations.
 pub(crate) struct Found {
     text: Bytes,
@@ -85,14 +101,6 @@ impl List for Found {
 
     fn tools(&self) -> usize {
         self.declarations.iter().map(Declaration::len).sum()
-    }
-}
-
-impl Deref for Found {
-    type Target = [Declaration];
-
-    fn deref(&self) -> &[Declaration] {
-        &self.declarations
     }
 }
 
@@ -157,7 +165,7 @@ impl Recent {
         body: &mut Object,
     ) -> Result<(Option<Tools>, Catalog), ApiError> {
         let Some(value) = body.get("tools").cloned() else {
-            return Ok((None, read(settings, &[], declares_search_in_input(body), true)?));
+            return Ok((None, Catalog::new(settings.clone(), declares_search_in_input(body), true)));
         };
         let text = value.text();
         let is_kept = LENGTHS.contains(&text.len());
@@ -169,11 +177,13 @@ impl Recent {
             return Ok((Some(Tools { value, is_detached: true }), known.catalog.clone()));
         }
         let value = if is_kept { value.detached() } else { value };
-        let list = Declaration::list(&value);
-        let searches = declares_client_search(&list);
+        let list = ToolList::Text(value.clone());
+        let searches = list.declares_client_search();
         let defers = searches || declares_search_in_input(body);
         // A client that sends an empty list wants an answer in words.
-        let catalog = read(settings, &list, defers, !(value.is_array() && list.is_empty()))?;
+        let is_empty = value.elements().is_some_and(|mut tools| tools.next().is_none());
+        let mut catalog = Catalog::new(settings.clone(), defers, !is_empty);
+        catalog.read(&list, Place::Tools)?;
         if is_kept {
             let known = Known { text: value.text(), searches, defers, catalog: catalog.clone() };
             lock(&self.catalogs).keep(Arc::new(known));
@@ -182,32 +192,28 @@ impl Recent {
     }
 
     /// What stands in the `tools` of an item that tells what a search has found.
-    pub(crate) fn found(&self, item: &Value) -> Arc<Found> {
+    pub(crate) fn found(&self, item: &Value) -> FoundTools {
         let tools = item.member("tools").unwrap_or_else(Value::null);
         let text = tools.text();
         if !LENGTHS.contains(&text.len()) {
-            return Arc::new(Found { declarations: Declaration::list(&tools), text });
+            return FoundTools::Text(tools);
         }
         if let Some(found) = lock(&self.found).find(&text) {
-            return found;
+            return FoundTools::Kept(found);
         }
-        let tools = tools.detached();
-        let found = Arc::new(Found { declarations: Declaration::list_to_keep(&tools), text: tools.text() });
+        let detached = tools.detached();
+        let Some(declarations) = Declaration::list_to_keep(&detached) else { return FoundTools::Text(tools) };
+        let found = Arc::new(Found { declarations, text: detached.text() });
         lock(&self.found).keep(found.clone());
-        found
+        FoundTools::Kept(found)
     }
-}
-
-fn read(settings: &Arc<Settings>, tools: &[Declaration], defers: bool, offers: bool) -> Result<Catalog, ApiError> {
-    let mut catalog = Catalog::new(settings.clone(), defers, offers);
-    catalog.read(tools, Place::Tools)?;
-    Ok(catalog)
 }
 
 /// Whether an item of the input brings a search that the client makes itself.
 fn declares_search_in_input(body: &mut Object) -> bool {
     let is_search = |item: &Value| {
-        item.member_is("type", "additional_tools") && declares_client_search(&Declaration::list_in(item))
+        item.member_is("type", "additional_tools")
+            && item.member("tools").is_some_and(|tools| ToolList::Text(tools).declares_client_search())
     };
-    body.array_mut("input").is_some_and(|input| input.iter().any(is_search))
+    body.array_mut("input").is_some_and(|input| input.any(is_search))
 }

@@ -59,7 +59,6 @@ impl<S, ResBody> Service<Request<RequestBody>> for EarlyStream<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>>,
     S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
@@ -110,7 +109,6 @@ pin_project! {
 impl<F, B, E> Future for EarlyFuture<F, B>
 where
     F: Future<Output = Result<Response<B>, E>> + Send + 'static,
-    E: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {

@@ -126,7 +126,6 @@ impl<S, B, ResBody> Service<Request<B>> for UpstreamQuirks<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone,
     S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,

@@ -3,7 +3,8 @@ use std::time::Duration;
 use http::request::Parts;
 use tower_responses_core::{
     ApiError,
-    json::{Object, Value},
+    json::Object,
+    read_bool,
     rewrite::{RewriteRequest, is_create},
 };
 
@@ -43,7 +44,7 @@ impl RewriteRequest for Quirks {
     fn rewrite(&self, head: &mut Parts, body: &mut Object) -> Result<Option<Answer>, ApiError> {
         let mut tally = Tally::new(self.fixes);
         request::correct(body, &mut tally);
-        if body.get("stream").and_then(Value::as_bool) == Some(true) {
+        if read_bool(body, "stream")? == Some(true) {
             let early = (tally.on(Fix::EarlyStream) && !self.heartbeat.is_zero()).then_some(self.heartbeat);
             let json = tally.on(Fix::JsonForStream);
             if early.is_some() || json {

@@ -57,7 +57,6 @@ impl<S, ResBody> Connection<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
@@ -100,11 +99,7 @@ where
         }
         let response = match socket.attend(call(self.inner.clone(), request)).await? {
             Ok(response) => response.map(ResponseBody::new),
-            Err(error) => {
-                let message = format!("the request could not be answered: {error}");
-                let error = ApiError::new(StatusCode::BAD_GATEWAY, message).code("upstream_error");
-                return refuse(socket, error_frame(&error)).await;
-            }
+            Err(Failed) => return refuse(socket, cut("the request could not be answered")).await,
         };
         if !is_stream(&response) {
             let frame = socket.attend(read_error(response)).await?;
@@ -127,12 +122,15 @@ where
     Ok(Ended::Refused)
 }
 
-async fn call<S>(mut service: S, request: Request<RequestBody>) -> Result<S::Response, BoxError>
+/// The service inside has failed. Of its error nothing is asked, so that any will do.
+struct Failed;
+
+async fn call<S>(mut service: S, request: Request<RequestBody>) -> Result<S::Response, Failed>
 where
-    S: Service<Request<RequestBody>, Error: Into<BoxError>>,
+    S: Service<Request<RequestBody>>,
 {
-    poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into)?;
-    service.call(request).await.map_err(Into::into)
+    poll_fn(|cx| service.poll_ready(cx)).await.map_err(|_| Failed)?;
+    service.call(request).await.map_err(|_| Failed)
 }
 
 fn is_stream(response: &Response<ResponseBody>) -> bool {
@@ -205,5 +203,5 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let data = event.into_data();
-    if data.first() == Some(&b'{') { socket.send(data).await } else { Ok(()) }
+    if data.trim_ascii_start().starts_with(b"{") { socket.send(data).await } else { Ok(()) }
 }

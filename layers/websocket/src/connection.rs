@@ -46,7 +46,6 @@ pub(crate) async fn serve<S, ResBody>(upgrade: OnUpgrade, connection: Connection
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
@@ -64,7 +63,6 @@ impl<S, ResBody> Connection<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
@@ -88,7 +86,7 @@ where
             };
             let Ok(incoming) = incoming else {
                 let error = idle_for_too_long(self.config.idle_timeout.as_secs());
-                socket.send(error_frame(&error)).await?;
+                socket.send_last(error_frame(&error)).await?;
                 return Ok((socket, Close::Idle));
             };
             let (error, close) = match incoming? {
@@ -113,11 +111,12 @@ where
                 }
                 Incoming::Violation => return Ok((socket, Close::Violation)),
             };
-            socket.send(error_frame(&error)).await?;
-            socket.flush().await?;
             if let Some(close) = close {
+                socket.send_last(error_frame(&error)).await?;
                 return Ok((socket, close));
             }
+            socket.send(error_frame(&error)).await?;
+            socket.flush().await?;
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tower_responses_core::{
     ApiError,
     json::{Array, Object, Value},
+    read_bool,
 };
 
 use self::tools::Tools;
@@ -91,11 +92,11 @@ impl Conversation {
     /// response. A request that goes on from another response is left to the layers further in.
     ///
     /// # Errors
-    /// 400 `previous_response_not_found` for a response that had to be forgotten, and 400 where
-    /// the new `input` can not be added to anything.
+    /// 400 `previous_response_not_found` for a response that had to be forgotten, 400 where the new
+    /// `input` can not be added to anything, and 400 where `store` is no boolean.
     pub fn begin(&mut self, create: &mut Create) -> Result<Begun, ApiError> {
         let request = &mut create.request;
-        let stored = request.get("store").and_then(Value::as_bool) != Some(false);
+        let stored = read_bool(request, "store")? != Some(false);
         let new = items_of(request.get("input"));
         let previous = request.get("previous_response_id").filter(|id| !id.is_null()).cloned();
         let before = match &previous {
@@ -201,7 +202,10 @@ fn items_of(input: Option<&Value>) -> Option<Vec<Value>> {
         message.set("content", input.clone());
         return Some(vec![message.into()]);
     }
-    input.elements()
+    match input.as_array() {
+        Some(opened) => Some(opened.iter().map(Value::into_unique).collect()),
+        None => Some(input.elements()?.map(Value::into_unique).collect()),
+    }
 }
 
 /// What is to be kept of the items of a frame, and the memory that this takes. Each frame brings

@@ -1,4 +1,4 @@
-//! A socket that counts what is read from it.
+//! A socket that counts what is read from it and what is written to it.
 
 use std::{
     io,
@@ -8,20 +8,26 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Counts the bytes that were read.
+/// Counts the bytes that were read and written.
 pub(crate) struct Counted<T> {
     io: T,
     read: u64,
+    written: u64,
 }
 
 impl<T> Counted<T> {
     pub(crate) fn new(io: T) -> Self {
-        Self { io, read: 0 }
+        Self { io, read: 0, written: 0 }
     }
 
     /// The bytes that were read so far.
     pub(crate) fn read(&self) -> u64 {
         self.read
+    }
+
+    /// The bytes that were written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 }
 
@@ -36,7 +42,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.written += written as u64;
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use tower_responses_core::{
-    ApiError,
+    ApiError, ReadError, RequestBody,
     json::{Object, Value},
+    read_bool,
 };
 
 #[cfg(test)]
@@ -29,9 +30,12 @@ impl Create {
     /// 400 for what is no JSON object, or of another type than `response.create`.
     pub fn parse(text: Bytes) -> Result<Self, ApiError> {
         let frame = text.len();
-        let mut request = Object::parse(text).map_err(|error| {
-            ApiError::bad_request(format!("the frame could not be parsed as a JSON object: {error}"))
-                .code("invalid_json")
+        let mut request = RequestBody::parse(text).map_err(|error| match error {
+            ReadError::Syntax(error) => {
+                ApiError::bad_request(format!("the frame could not be parsed as a JSON object: {error}"))
+                    .code("invalid_json")
+            }
+            error => error.into(),
         })?;
         match request.remove("type").as_ref().and_then(Value::as_str).as_deref() {
             Some("response.create") => {}
@@ -45,7 +49,8 @@ impl Create {
                     .code("unknown_frame_type"));
             }
         }
-        let prewarm = request.remove("generate").and_then(|generate| generate.as_bool()) == Some(false);
+        let prewarm = read_bool(&request, "generate")? == Some(false);
+        request.remove("generate");
         if request.get("stream").and_then(Value::as_bool) != Some(true) {
             request.set("stream", Value::bool(true));
         }

@@ -4,13 +4,15 @@ use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{
-        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN,
+        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
         SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
     request::Parts,
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower_responses_core::{ApiError, RequestBody, ResponseBody};
+
+use crate::origins::Origins;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ pub(crate) fn is_for_us(method: &Method, path: &str) -> bool {
 }
 
 /// The value of `sec-websocket-accept`, if the request may be upgraded.
-pub(crate) fn accept(head: &Parts, any_origin: bool) -> Result<HeaderValue, ApiError> {
+pub(crate) fn accept(head: &Parts, origins: &Origins) -> Result<HeaderValue, ApiError> {
     let headers = &head.headers;
     if !lists(headers, &CONNECTION, "upgrade") || !lists(headers, &UPGRADE, "websocket") {
         return Err(upgrade_required("GET is answered here for WebSocket clients. Use POST, or ask for an upgrade."));
@@ -29,23 +31,14 @@ pub(crate) fn accept(head: &Parts, any_origin: bool) -> Result<HeaderValue, ApiE
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(upgrade_required("Only version 13 of the WebSocket protocol is understood."));
     }
-    if !any_origin && let Some(origin) = headers.get(ORIGIN) {
-        check_origin(origin, headers.get(HOST))?;
+    if !origins.allow(headers) {
+        let message = "WebSockets of pages from this origin are not served.";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, message).code("origin_not_allowed"));
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
     let key = key.ok_or_else(|| ApiError::bad_request("The handshake has no valid sec-websocket-key."))?;
     HeaderValue::try_from(derive_accept_key(key.as_bytes()))
         .map_err(|_| ApiError::bad_request("The handshake has no valid sec-websocket-key."))
-}
-
-/// Browsers let any page open a WebSocket to any server, also to one on the user's own machine,
-/// and say only where the page is from.
-fn check_origin(origin: &HeaderValue, host: Option<&HeaderValue>) -> Result<(), ApiError> {
-    let from = origin.to_str().ok().and_then(|origin| Some(origin.split_once("://")?.1));
-    if from.is_some() && from == host.and_then(|host| host.to_str().ok()) {
-        return Ok(());
-    }
-    Err(ApiError::new(StatusCode::FORBIDDEN, "WebSockets of pages from other origins are not served."))
 }
 
 /// 426. Codex then uses HTTP for the rest of its session; after any other status it tries again.

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::request::Parts;
 use tower_layer::Layer;
 
-use crate::{Connections, WebSocket};
+use crate::{Connections, WebSocket, origins::Origins};
 
 /// Serves `GET …/responses` as a WebSocket; see the [crate].
 ///
@@ -32,7 +32,7 @@ pub(crate) struct Config {
     pub(crate) max_pipelined: usize,
     pub(crate) max_state: usize,
     pub(crate) max_event: usize,
-    pub(crate) any_origin: bool,
+    pub(crate) origins: Origins,
     pub(crate) map_request: Option<MapRequest>,
 }
 
@@ -47,7 +47,7 @@ impl WebSocketLayer {
             max_pipelined: 8,
             max_state: 64 << 20,
             max_event: 64 << 20,
-            any_origin: false,
+            origins: Origins::Own(Vec::new()),
             map_request: None,
         };
         Self { config: Arc::new(config), connections: Connections::new() }
@@ -100,12 +100,30 @@ impl WebSocketLayer {
         self.set(|config| config.max_event = bytes)
     }
 
-    /// Serves pages of other origins as well. By default a handshake with an `origin` that is not
-    /// the `host` it is sent to is answered with 403, since browsers let any page connect to a
-    /// gateway on its user's machine. Programs send no `origin`.
+    /// Serves the pages of these origins as well (`https://app.example`).
+    ///
+    /// A handshake with an `origin` that is neither one of them nor the `host` it is sent to is
+    /// answered with 403, since browsers let any page connect to a gateway on its user's machine.
+    /// Programs send no `origin`, and are served.
+    ///
+    /// ```
+    /// use tower_responses_websocket::WebSocketLayer;
+    ///
+    /// let layer = WebSocketLayer::new().allow_origins(["https://app.example", "http://localhost:3000"]);
+    /// ```
+    #[must_use]
+    pub fn allow_origins<I>(self, origins: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.set(|config| origins.into_iter().for_each(|origin| config.origins.add(origin.as_ref())))
+    }
+
+    /// Serves the pages of all origins.
     #[must_use]
     pub fn any_origin(self) -> Self {
-        self.set(|config| config.any_origin = true)
+        self.set(|config| config.origins = Origins::Any)
     }
 
     /// Changes the head of each request that goes inward. It has the path, the headers and the
@@ -155,7 +173,7 @@ impl fmt::Debug for Config {
             .field("max_pipelined", &self.max_pipelined)
             .field("max_state", &self.max_state)
             .field("max_event", &self.max_event)
-            .field("any_origin", &self.any_origin)
+            .field("origins", &self.origins)
             .finish_non_exhaustive()
     }
 }

@@ -50,8 +50,11 @@
 //! - `previous_response_id` may name any response of this connection since the last frame without
 //!   one ([`Conversation`]); any other id is left to the layers further in.
 //! - Frames may be sent ahead; they are answered in order.
+//! - Pings are answered. From a client that does not read the answers to 64 of them nothing more is
+//!   taken, and after a minute in which it reads nothing its connection is closed.
 //! - Events are the JSON that would stand in the SSE stream. Errors that HTTP would tell with a
-//!   status are `{"type":"error","status":…,"error":{…}}`, and the connection stays.
+//!   status are `{"type":"error","status":…,"error":{…}}`, and the connection stays. If the service
+//!   inside fails, whatever its error is, the status is 502.
 //! - An idle connection is told `websocket_connection_limit_reached` and closed; a server that
 //!   ends closes with 1001. permessage-deflate is declined.
 //!
@@ -68,6 +71,7 @@ mod counted;
 mod frame;
 mod handshake;
 mod layer;
+mod origins;
 mod outcome;
 mod prewarm;
 mod service;

@@ -89,10 +89,10 @@ impl Outcome {
     /// more of them (some servers do not send all events), it counts.
     fn read_output(&mut self, response: &Value) {
         let Some(items) = response.member("output").and_then(|output| output.elements()) else { return };
-        if items.len() > self.output.len() && !self.is_too_large() {
+        if items.clone().count() > self.output.len() && !self.is_too_large() {
             self.output.clear();
             self.bytes = 0;
-            items.iter().for_each(|item| self.add(item));
+            items.for_each(|item| self.add(&item));
         }
     }
 

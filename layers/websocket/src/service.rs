@@ -45,7 +45,6 @@ impl<S, ResBody> WebSocket<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
@@ -54,7 +53,7 @@ where
         if !self.config.enabled {
             return Err(upgrade_required("WebSockets are not served here. Use POST."));
         }
-        let accept = accept(&head, self.config.any_origin)?;
+        let accept = accept(&head, &self.config.origins)?;
         let Some(upgrade) = head.extensions.remove::<OnUpgrade>() else {
             tracing::warn!("the server does not let connections be upgraded: WebSockets can not be served");
             return Err(upgrade_required("WebSockets are not served here. Use POST."));
@@ -79,7 +78,6 @@ impl<S, B, ResBody> Service<Request<B>> for WebSocket<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     ResBody: Body<Data = Bytes> + Send + 'static,

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    time::{Interval, MissedTickBehavior, Sleep, interval, sleep, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -35,11 +35,17 @@ const BUFFER: usize = 4 << 10;
 const WRITE_TOGETHER: usize = 8 << 10;
 /// How often it is tried whether the client is still there while nothing is read from it.
 const PROBE: Duration = Duration::from_millis(400);
+/// How many pings are answered before the answers have to be on their way.
+const MAX_ANSWERS: usize = 64;
+/// How long a client that has got no further answer to its pings may take to read on.
+const STALLED: Duration = Duration::from_secs(60);
 /// How long a client may take to answer the close frame.
 const CLOSING: Duration = Duration::from_secs(2);
 /// A client that sends too large a frame may send so many times more than it should before the
 /// connection is cut.
 const DISCARD: u64 = 4;
+/// How long it may take for that.
+const DISCARDING: Duration = Duration::from_secs(30);
 
 /// The client is not there any more, or nothing can be said to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +99,11 @@ pub(crate) struct Socket<T> {
     /// Whether nothing more can be read.
     ended: bool,
     probe: Option<Pin<Box<Interval>>>,
+    /// The pings that came since all was written last: the library has as many pongs in its buffer
+    /// at most.
+    answers: usize,
+    /// When the client is given up unless it reads, and what was written to it before.
+    stalled: Option<(Pin<Box<Sleep>>, u64)>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
@@ -112,6 +123,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             max_frame: config.max_frame,
             ended: false,
             probe: None,
+            answers: 0,
+            stalled: None,
         }
     }
 
@@ -179,14 +192,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
 
     /// Sends what waits to be sent.
     pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
-        poll_fn(|cx| match Pin::new(&mut *self.websocket).poll_flush(cx) {
-            Poll::Ready(done) => Poll::Ready(done.map_err(gone)),
+        poll_fn(|cx| match self.poll_flush(cx) {
+            Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => {
                 self.poll_attend(cx)?;
                 Poll::Pending
             }
         })
         .await
+    }
+
+    /// Sends what is said before the connection is closed, to a client that reads it.
+    pub(crate) async fn send_last(&mut self, text: Bytes) -> Result<(), Gone> {
+        let sent = async {
+            self.send(text).await?;
+            self.flush().await
+        };
+        timeout(CLOSING, sent).await.unwrap_or(Err(Gone))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        ready!(Pin::new(&mut *self.websocket).poll_flush(cx)).map_err(gone)?;
+        self.answers = 0;
+        self.stalled = None;
+        Poll::Ready(Ok(()))
     }
 
     /// Says goodbye, and waits for a while until the client has heard it.
@@ -206,7 +235,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             let rest = (self.max_frame as u64).saturating_mul(DISCARD);
             let mut io = self.websocket.into_inner().take(rest);
             let mut buffer = vec![0; 16 << 10];
-            while let Ok(Ok(1..)) = timeout(CLOSING, io.read(&mut buffer)).await {}
+            let discard = async { while let Ok(Ok(1..)) = timeout(CLOSING, io.read(&mut buffer)).await {} };
+            let _ = timeout(DISCARDING, discard).await;
             return;
         }
         let heard =
@@ -217,9 +247,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Reads ahead and writes what waits. Ready only if the client is gone.
     fn poll_attend(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
         self.poll_receive(cx)?;
-        match Pin::new(&mut *self.websocket).poll_flush(cx) {
-            Poll::Ready(Err(error)) => return Err(gone(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => {}
+        if let Poll::Ready(done) = self.poll_flush(cx) {
+            done?;
         }
         if self.ended || self.is_full() {
             return self.poll_probe(cx);
@@ -234,7 +263,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
 
     /// Takes what has come, as far as there is room for it.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
-        while !self.ended && !self.is_full() {
+        while !self.ended && !self.is_full() && self.poll_answered(cx)?.is_ready() {
             let Poll::Ready(message) = Pin::new(&mut *self.websocket).poll_next(cx) else { break };
             if let Some(Ok(message)) = &message {
                 self.received += on_the_wire(message.len());
@@ -243,7 +272,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 Some(Ok(Message::Text(text))) => Incoming::Text(text.into()),
                 Some(Ok(Message::Binary(_))) => Incoming::Binary,
                 // Answered by the library.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Ping(_))) => {
+                    self.answers += 1;
+                    continue;
+                }
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(_))) | None => return self.left(cx),
                 Some(Err(Error::Capacity(_))) => Incoming::TooLarge,
                 Some(Err(Error::Utf8(_))) => Incoming::NotUtf8,
@@ -256,6 +289,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             self.queue.push_back(incoming);
         }
         Ok(())
+    }
+
+    /// Ready if a ping may come. The library has a pong ready for each, however many there are: from
+    /// a client that does not read them nothing more is taken, and it is given up after a while.
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Gone> {
+        if self.answers < MAX_ANSWERS {
+            return Ok(Poll::Ready(()));
+        }
+        if let Poll::Ready(done) = self.poll_flush(cx) {
+            return done.map(Poll::Ready);
+        }
+        let written = self.websocket.get_ref().written();
+        let (timer, _) = match &mut self.stalled {
+            Some(stalled) if stalled.1 == written => stalled,
+            stalled => stalled.insert((Box::pin(sleep(STALLED)), written)),
+        };
+        if timer.as_mut().poll(cx).is_ready() {
+            tracing::debug!("a WebSocket client sends pings and does not read the answers");
+            return Err(Gone);
+        }
+        Ok(Poll::Pending)
     }
 
     /// The client has said goodbye: the library has an answer to it ready.

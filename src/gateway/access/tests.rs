@@ -45,6 +45,24 @@ async fn only_known_keys_get_in_and_none_goes_further() {
     }
 }
 
+#[test]
+fn a_key_goes_no_further_wherever_it_stands() {
+    let layer = layer(&[("alpha", Owner::named("me"))]);
+    for (name, value, stays) in [
+        ("x-api-key", "alpha", false),
+        ("api-key", " alpha", false),
+        ("x-api-key", "another", true),
+        ("authorization", "Basic another", false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer alpha"));
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        layer.keys.as_ref().expect("keys").hide(&mut headers);
+        assert_eq!(headers.contains_key(name), stays, "{name}: {value}");
+        assert!(!headers.contains_key(AUTHORIZATION));
+    }
+}
+
 #[tokio::test]
 async fn without_keys_credentials_pass() {
     let (status, owner, forwarded) = ask(&AccessLayer::default(), Some("Bearer anything")).await;

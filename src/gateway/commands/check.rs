@@ -2,6 +2,7 @@
 //! rest.
 
 mod probe;
+mod refusal;
 mod report;
 mod stream;
 

@@ -6,11 +6,14 @@ mod run;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
+use http::StatusCode;
 
 use self::home::Home;
 use super::http::{Server, say};
 use crate::{
-    BoxError, json,
+    BoxError,
+    gateway::config::data_directory,
+    json,
     model_catalog::{Catalog, ModelSettings, Settings, UpstreamModels},
 };
 
@@ -32,11 +35,13 @@ pub(in crate::gateway) struct CodexArgs {
     /// Let Codex use the WebSocket transport.
     #[arg(long)]
     websocket: bool,
-    /// Print to standard output and write nothing: both files, or one of them.
-    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", conflicts_with = "command")]
+    /// Print the configuration to standard output, to be kept in one of your own; the catalog that it
+    /// names is written.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "config", conflicts_with = "command")]
     print: Option<Print>,
-    /// The folder to write to. Default: ./tower-responses-codex; with a command, one that is
-    /// removed afterwards.
+    /// The folder to write to. Default: ./tower-responses-codex; with --print, codex/NAME in the
+    /// platform's data directory, NAME being the provider's; with a command, one that is removed
+    /// afterwards.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What Codex is to do, after `--`.
@@ -45,24 +50,29 @@ pub(in crate::gateway) struct CodexArgs {
 }
 
 const ABOUT: &str = "\
-Codex needs a catalog to know what a model can do, and for a provider without a login it reads one only
-from a file. This writes that file, and a configuration that uses it, into a folder of their own. Your
-own configuration of Codex is neither read nor changed.
+Codex needs a catalog to know what a model can do, and for a provider without a login it reads one \
+only from a file. This writes that file, and a configuration that uses it, into a folder of their own. \
+Your own configuration of Codex is neither read nor changed.
 
 With arguments after -- Codex runs with that configuration, and its exit code is given on:
 
   tower-responses codex -- exec \"say hello\"
 
+To keep it, as your only configuration or as a profile beside it:
+
+  tower-responses codex --print > ~/.codex/config.toml
+  tower-responses codex --print > ~/.codex/local.config.toml    # codex --profile local
+
 The program is codex on the PATH, or what CODEX_BIN names.";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Print {
-    /// The configuration, then the catalog.
-    All,
     /// What belongs into config.toml.
     Config,
-    /// What `model_catalog_json` names.
+    /// The catalog, and nothing is written.
     Catalog,
+    /// The configuration, then the catalog.
+    All,
 }
 
 /// Codex treats a provider of this name as OpenAI's own: it compresses requests and compacts with
@@ -87,46 +97,58 @@ pub(in crate::gateway) async fn run(args: CodexArgs) -> Result<ExitCode, BoxErro
         catalog: catalog.catalog_json(),
     };
     if let Some(what) = args.print {
-        say(&printed(&home, what, args.out))?;
+        print(&home, what, args.out)?;
         return Ok(ExitCode::SUCCESS);
     }
     if !args.command.is_empty() {
         return run::run(&home, args.out, &args.command).await;
     }
-    let written = home.write(&args.out.unwrap_or_else(default_folder))?;
+    let written = home.write(&args.out.unwrap_or_else(|| PathBuf::from("tower-responses-codex")))?;
+    let count = catalog.ids().count();
     say(&format!(
-        "wrote {} and {} ({} models)\n\nUse it as it is:\n\n  CODEX_HOME={} codex\n\n\
-         or put this into your own ~/.codex/config.toml:\n\n{}",
+        "wrote {} and {} ({count} {})\n\nUse it as it is:\n\n  CODEX_HOME={} codex\n\n\
+         or save this as ~/.codex/local.config.toml and run codex --profile local:\n\n{}",
         written.config.display(),
         written.catalog.display(),
-        catalog.ids().count(),
+        if count == 1 { "model" } else { "models" },
         home::shell_word(&written.folder),
         home.config(&written.catalog),
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn default_folder() -> PathBuf {
-    PathBuf::from("tower-responses-codex")
-}
-
-fn printed(home: &Home, what: Print, out: Option<PathBuf>) -> String {
-    let folder = out.unwrap_or_else(default_folder);
-    let catalog = std::path::absolute(&folder).unwrap_or(folder).join(home::CATALOG);
-    let config = home.config(&catalog);
-    let text = String::from_utf8_lossy(&home.catalog);
-    match what {
-        Print::Config => config,
-        Print::Catalog => format!("{text}\n"),
-        Print::All => format!("# config.toml\n{config}\n# {}\n{text}\n", catalog.display()),
+/// Prints. A configuration that was printed names a catalog that is there.
+fn print(home: &Home, what: Print, out: Option<PathBuf>) -> Result<(), BoxError> {
+    let catalog = String::from_utf8_lossy(&home.catalog);
+    if matches!(what, Print::Catalog) {
+        return Ok(say(&format!("{catalog}\n"))?);
     }
+    let folder = out.unwrap_or_else(|| data_directory().join("codex").join(&home.provider));
+    let path = home.write_catalog(&folder)?;
+    eprintln!("wrote {}, which the configuration names", path.display());
+    let config = home.config(&path);
+    say(&match what {
+        Print::All => format!("# config.toml\n{config}\n# {}\n{catalog}\n", path.display()),
+        _ => config,
+    })?;
+    Ok(())
 }
 
 /// What the gateway offers, and the model to be used.
 async fn catalog(server: &Server, wanted: Option<&str>) -> Result<(Catalog, String), BoxError> {
     let answer = server.get("/v1/models").await?;
+    if answer.unanswered.is_some() {
+        let (url, why) = (server.url(), answer.reason());
+        return Err(
+            format!("no gateway answers at {url} ({why}): start one with serve, or name it with --gateway").into()
+        );
+    }
+    if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let hint = "--api-key-env names the variable that holds its key";
+        return Err(format!("the gateway at {} wants a key: {} ({hint})", server.url(), answer.reason()).into());
+    }
     if !answer.status.is_success() {
-        return Err(format!("{} does not list its models: {}", server.url(), answer.reason()).into());
+        return Err(format!("the gateway at {} does not list its models: {}", server.url(), answer.reason()).into());
     }
     let list = UpstreamModels::parse(answer.body.clone())
         .map_err(|error| format!("what {} lists cannot be read: {error}", server.url()))?;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, Method, Request, StatusCode,
+    header::{CONTENT_TYPE, LOCATION},
+};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower_service::Service;
@@ -14,8 +17,8 @@ use tower_service::Service;
 use crate::{
     BoxError, RequestBody, ResponseBody,
     gateway::{ConfigError, service::roots},
-    json,
-    upstream::{Upstream, UpstreamConfig},
+    json, shown,
+    upstream::{Unanswered, Upstream, UpstreamConfig},
 };
 
 /// The most that is read of an answer, in bytes.
@@ -36,7 +39,17 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     /// The body broke off, for this reason: it is what came until then.
     pub(super) cut: Option<String>,
+    /// No server answered: all this is our own word.
+    pub(super) unanswered: Option<Unanswered>,
     pub(super) took: Duration,
+}
+
+/// What a server says of an error.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) message: String,
+    pub(super) param: Option<String>,
+    pub(super) code: Option<String>,
 }
 
 impl Server {
@@ -75,6 +88,11 @@ impl Server {
         self.upstream.url().join(&http::Uri::from_static("/v1")).to_string()
     }
 
+    /// Whether it is shown a key.
+    pub(super) fn has_key(&self) -> bool {
+        self.upstream.has_key()
+    }
+
     pub(super) async fn get(&self, path: &str) -> Result<Answer, BoxError> {
         self.ask(Method::GET, path, RequestBody::empty()).await
     }
@@ -97,17 +115,20 @@ impl Server {
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
                 cut: Some(late()),
+                unanswered: Some(Unanswered::Unreachable(late())),
                 took: started.elapsed(),
             });
         };
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        let unanswered = head.extensions.remove();
         let mut text = BytesMut::new();
         let cut = match tokio::time::timeout_at(deadline, read(body, &mut text)).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(late()),
         };
-        Ok(Answer { status: head.status, headers: head.headers, body: text.freeze(), cut, took: started.elapsed() })
+        let body = text.freeze();
+        Ok(Answer { status: head.status, headers: head.headers, body, cut, unanswered, took: started.elapsed() })
     }
 }
 
@@ -128,24 +149,45 @@ impl Answer {
         json::Value::parse(self.body.clone()).ok()?.decode().ok()
     }
 
-    /// Whether no server was reached at all: this is our own word for it, not a server's.
-    pub(super) fn is_unreachable(&self) -> bool {
-        let code = self.json().and_then(|body| Some(body.get("error")?.get("code")?.as_str()?.to_owned()));
-        (self.status.is_server_error() && code.as_deref() == Some("upstream_unreachable"))
-            || (self.headers.is_empty() && self.cut.is_some())
+    /// What the body says of an error, in one of the shapes that servers have for it.
+    pub(super) fn error(&self) -> Option<Said> {
+        let body = self.json()?;
+        let error = body.get("error").or_else(|| body.get("detail")).unwrap_or(&body);
+        let text = |name| error.get(name).or_else(|| body.get(name))?.as_str().map(str::to_owned);
+        let message = match error.get("message") {
+            Some(message) => message.as_str().map_or_else(|| message.to_string(), str::to_owned),
+            None if error == &body => return None,
+            None => error.as_str().map_or_else(|| error.to_string(), str::to_owned),
+        };
+        Some(Said { message, param: text("param"), code: text("code") })
+    }
+
+    /// Whether it is for people to look at.
+    pub(super) fn is_page(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+        let body = self.body.trim_ascii_start();
+        let begins = |tag: &[u8]| body.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+        kind.starts_with(b"text/html") || begins(b"<!doctype html") || begins(b"<html")
     }
 
     /// The status, and the beginning of what the server says to it.
     pub(super) fn reason(&self) -> String {
-        let said = self.json().and_then(|body| {
-            let error = body.get("error").or_else(|| body.get("detail"))?;
-            let message = error.get("message").unwrap_or(error);
-            Some(message.as_str().map_or_else(|| message.to_string(), str::to_owned))
-        });
+        match &self.unanswered {
+            Some(Unanswered::Unreachable(why)) => return why.clone(),
+            Some(Unanswered::Broken(why)) => return format!("no HTTP answer: {why}"),
+            None => {}
+        }
+        let status = self.status.as_u16();
+        if let Some(place) = self.headers.get(LOCATION).filter(|_| self.status.is_redirection()) {
+            return format!("{status} to {}", shorten(&String::from_utf8_lossy(place.as_bytes()), 300));
+        }
+        if self.is_page() {
+            return format!("{status} and a web page");
+        }
+        let said = self.error().map(|said| said.message);
         let said =
             said.or_else(|| self.cut.clone()).unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned());
-        let said = shorten(&said, 300);
-        if self.headers.is_empty() && self.cut.is_some() { said } else { format!("{} {said}", self.status.as_u16()) }
+        format!("{status} {}", shorten(&said, 300)).trim_end().to_owned()
     }
 }
 
@@ -158,11 +200,12 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
     line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Writes to standard output; whoever does not read on need not hear the rest.
+/// Writes to standard output, with control characters escaped. Whoever does not read on need not
+/// hear the rest.
 pub(super) fn say(text: &str) -> std::io::Result<()> {
     use std::io::{ErrorKind, Write, stdout};
     let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(shown::text(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         said => said,
     }

@@ -7,12 +7,12 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::serve::open_store;
+use super::serve::retention;
 use crate::{
     BoxError,
-    gateway::{ConfigError, Settings},
+    gateway::{ConfigError, config::default_store},
     json::{Array, Object, Value},
-    response_store::{Owner, ResponseStore, Stored, Turn},
+    response_store::{self, Access, Owner, ResponseStore, StoreOptions, Stored, Turn},
 };
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ enum Action {
     Stats,
     /// Remove conversations whose last turn is so many days ago.
     Prune {
-        /// Days since the last turn.
+        /// Days since the last turn, or a part of one such as 0.5; 0 is for ever, and an error.
         #[arg(long, value_name = "DAYS")]
         older_than: f64,
     },
@@ -40,7 +40,8 @@ enum Action {
         #[arg(long)]
         owner: Option<String>,
     },
-    /// Remove all that belongs to an owner.
+    /// Remove all that belongs to an owner: also what clients have deleted and what was still part
+    /// of conversations that went on.
     DeleteOwner {
         /// As `owner` in the configuration names it.
         owner: String,
@@ -48,10 +49,7 @@ enum Action {
 }
 
 pub(in crate::gateway) async fn run(args: StoreArgs) -> Result<ExitCode, BoxError> {
-    let settings = Settings { store: args.store, ..Settings::default() };
-    let url = settings.store_url()?;
-    let store =
-        open_store(&settings, &url).await?.ok_or_else(|| ConfigError::new("there is no store to look after"))?;
+    let store = open(args.store, &args.action).await?;
     match args.action {
         Action::Stats => {
             let stats = store.stats().await?;
@@ -64,8 +62,11 @@ pub(in crate::gateway) async fn run(args: StoreArgs) -> Result<ExitCode, BoxErro
             }
         }
         Action::Prune { older_than } => {
-            let age = Duration::try_from_secs_f64(older_than * 86_400.0)
-                .map_err(|_| ConfigError::new(format!("{older_than} is no number of days")))?;
+            let age = retention("--older-than", older_than)?;
+            if age == Duration::MAX {
+                let message = "--older-than 0: nothing is older than for ever, and nothing was removed";
+                return Err(ConfigError::new(message).into());
+            }
             let removed = store.prune(age).await?;
             println!("removed {} conversations with {} responses", removed.conversations, removed.responses);
         }
@@ -76,6 +77,21 @@ pub(in crate::gateway) async fn run(args: StoreArgs) -> Result<ExitCode, BoxErro
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the store for what is to be done with it. There has to be one.
+async fn open(url: Option<String>, action: &Action) -> Result<Arc<dyn ResponseStore>, BoxError> {
+    let url = url.unwrap_or_else(default_store);
+    if url == "none" {
+        return Err(ConfigError::new("there is no store to look after").into());
+    }
+    let access = match action {
+        Action::Stats | Action::Export { .. } => Access::ReadOnly,
+        Action::Prune { .. } | Action::DeleteOwner { .. } => Access::Existing,
+    };
+    // How long the gateway keeps what is there is not known here, and nothing goes for its age alone.
+    let options = StoreOptions::default().access(access).ttl(Duration::MAX);
+    Ok(response_store::open_with(&url, &options).await?)
 }
 
 async fn export(store: &Arc<dyn ResponseStore>, owner: Option<&str>) -> Result<(), BoxError> {

@@ -9,6 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use tower_responses_call_restore::Restorer;
 use tower_responses_core::{
     ClientTool, ToolKind, ToolMap,
+    json::Value,
     sse::{Event, EventFilter, Events, Pipe},
 };
 
@@ -31,6 +32,20 @@ impl EventFilter for Nothing {
     }
 }
 
+const PRETTY: &str = "[\r\n  \"echo\"\r]";
+
+/// Writes JSON on several lines into every event that is JSON.
+struct Echo;
+
+impl EventFilter for Echo {
+    fn event(&mut self, mut event: Event, next: &mut Events) {
+        if let Some(object) = event.object_mut() {
+            object.set("echo", Value::from_text(PRETTY));
+        }
+        next.push(event);
+    }
+}
+
 fn run(filter: impl EventFilter, text: &Bytes, chunk: usize) -> Vec<u8> {
     let mut pipe = Pipe::new(filter, 1 << 20);
     let mut out = Vec::new();
@@ -48,10 +63,17 @@ fuzz_target!(|data: &[u8]| {
     let (chunk, text) = (usize::from(*chunk) + 1, Bytes::copy_from_slice(text));
 
     let same = run(Nothing, &text, chunk);
-    let added = same.strip_prefix(&text[..]).expect("the bytes that came");
+    // A byte order mark belongs to no event.
+    let came = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
+    let added = same.strip_prefix(came).expect("the bytes that came");
     // An event that lacks nothing but the blank line gets it.
     assert!(added.is_empty() || added == b"\n\n");
     assert_eq!(run(Nothing, &text, text.len().max(1)), same);
+
+    // What is written into an event stays in its line of data.
+    let echoed = run(Echo, &text, chunk);
+    assert_eq!(run(Echo, &text, text.len().max(1)), echoed);
+    assert!(!echoed.windows(PRETTY.len()).any(|part| part == PRETTY.as_bytes()));
 
     let restored = run(Restorer::new(MAP.clone()), &text, chunk);
     // Ids that are made up differ from response to response.

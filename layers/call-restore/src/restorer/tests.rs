@@ -8,7 +8,7 @@ mod rows;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tower_responses_core::{BoxBody, ClientTool, sse::EventStream};
-use tower_responses_testing::{ScriptedBody, body_text, parse_sse, sse};
+use tower_responses_testing::{ScriptedBody, body_text, parse_sse, read_events, sse};
 
 use super::*;
 use crate::StreamRestorer;

@@ -1,7 +1,11 @@
 //! The bodies that the layers share: what one layer has read, the next does not read again.
 
+mod budget;
 mod collect;
+mod count;
 mod downcast;
+mod element;
+mod limited;
 mod request;
 mod response;
 
@@ -9,7 +13,9 @@ use std::cell::Cell;
 
 pub(crate) use self::collect::Collect;
 pub use self::{
+    budget::{BodyBudget, ReservedBytes},
     collect::CollectError,
+    element::ElementError,
     request::{BodyUse, ReadError, ReadObject, RequestBody},
     response::ResponseBody,
 };
@@ -21,3 +27,6 @@ fn measured(object: &Object, measure: &Cell<Option<Measure>>) -> Measure {
     measure.set(Some(known));
     known
 }
+
+#[cfg(test)]
+mod tests;

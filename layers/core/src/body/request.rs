@@ -16,10 +16,11 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::{Collect, CollectError, downcast::downcast, measured};
+use super::{BodyBudget, Collect, CollectError, ElementError, downcast::downcast, limited::Limited, measured};
 use crate::{
     ApiError, BoxBody, BoxError,
-    json::{Measure, Object, Opening},
+    create::is_create,
+    json::{Measure, NotOpened, Object, Opening},
 };
 
 /// The body of a request on its way to the upstream: bytes, until a layer wants to read it; then
@@ -83,11 +84,64 @@ impl RequestBody {
         }
     }
 
+    /// Whether its bytes are still to come from somebody: a body that nobody has read.
+    pub fn is_stream(&self) -> bool {
+        matches!(&self.content, Content::Stream(body) if !body.is_end_stream())
+    }
+
+    /// The same body once more, sharing its bytes; `None` for a [stream](Self::is_stream).
+    ///
+    /// Of an object the bytes are written for it, after which it is none any more.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{BodyExt, Full};
+    /// use tower_responses_core::{RequestBody, json::Object};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let object = Object::parse(Bytes::from(r#"{"input":"hi"}"#)).unwrap();
+    /// let mut body = RequestBody::from(object);
+    /// let again = body.try_clone().unwrap();
+    /// for body in [body, again] {
+    ///     assert_eq!(body.collect().await.unwrap().to_bytes(), r#"{"input":"hi"}"#);
+    /// }
+    /// assert!(RequestBody::new(Full::from("{}")).try_clone().is_none());
+    /// # }
+    /// ```
+    pub fn try_clone(&mut self) -> Option<Self> {
+        if let Content::Object(object, measure) = &self.content {
+            self.content = Content::Frames(object.frames(measured(object, measure)));
+        }
+        match &self.content {
+            Content::Frames(frames) => Some(Self { content: Content::Frames(frames.clone()) }),
+            Content::Stream(body) if body.is_end_stream() => Some(Self::empty()),
+            Content::Stream(_) | Content::Object(..) => None,
+        }
+    }
+
+    /// Bounds a body that nobody has read and that is passed on: one of more than `limit` bytes
+    /// breaks off with an [`ApiError`] of 413.
+    #[must_use]
+    pub fn limit(self, limit: usize) -> Self {
+        match self.content {
+            Content::Stream(body) if body.size_hint().upper().is_none_or(|most| most > limit as u64) => {
+                Self { content: Content::Stream(Limited::new(body, limit).boxed_unsync()) }
+            }
+            content => Self { content },
+        }
+    }
+
     /// Reads the body as a JSON object; at once if it has been read already.
     ///
     /// `head` tells what the body claims to be, and notes that it was parsed ([`BodyUse`]). Its
     /// `content-length` is removed, since an object may change its length: what sends the body
-    /// takes its exact length from [`Body::size_hint`].
+    /// takes its exact length from [`Body::size_hint`]. If it has a [`BodyBudget`], what is held of
+    /// the body is taken from that.
+    ///
+    /// Of members that bear the same name the last counts, everywhere in the body. The `input` and
+    /// the `tools` of a `POST …/responses` have to hold objects: with anything else it is refused, as
+    /// any server would.
     pub fn read(self, head: &mut Parts, limit: usize) -> ReadObject {
         let body = match self.content {
             Content::Object(object, _) => return ReadObject::done(Ok(object)),
@@ -104,10 +158,26 @@ impl RequestBody {
             metrics::counter!("tower_responses_request_parsed_again_total").increment(1);
             tracing::debug!(times = uses.parsed, "a request body was boxed between two layers and is parsed again");
         }
-        // Most of a request is in these, and whoever reads requests reads them.
-        let opening = Box::new(Opening::new(&["input", "tools"]));
-        ReadObject { state: ReadState::Reading(Collect::new(body, limit, true), opening) }
+        let reserved = head.extensions.get::<BodyBudget>().and_then(|budget| budget.reserve(0));
+        // Elsewhere `input` may be texts or tokens.
+        let opening = opening(is_create(&head.method, head.uri.path()));
+        let collect = Collect::new(body, limit, true).reserving(reserved);
+        ReadObject { state: ReadState::Reading(collect, Box::new(opening)) }
     }
+
+    /// What [`read`](Self::read) makes of the body of a `POST …/responses` that is there already, for
+    /// what gets requests in another way than as bodies: frames of a WebSocket.
+    ///
+    /// # Errors
+    /// Where `text` is no JSON object, or where its `input` or `tools` hold what is no object.
+    pub fn parse(text: Bytes) -> Result<Object, ReadError> {
+        opening(true).finish(text).map_err(ReadError::from)
+    }
+}
+
+/// Most of a request is in these, and whoever reads requests reads them.
+fn opening(of_objects: bool) -> Opening {
+    Opening::new(&["input", "tools"], of_objects)
 }
 
 /// How often the body of a request was parsed, as an extension of the request.
@@ -237,7 +307,7 @@ impl Future for ReadObject {
                     unreachable!("it was reading")
                 };
                 Poll::Ready(match text {
-                    Ok(text) => opening.finish(text).map(Box::new).map_err(ReadError::Syntax),
+                    Ok(text) => opening.finish(text).map(Box::new).map_err(ReadError::from),
                     Err(error) => Err(ReadError::Body(error)),
                 })
             }
@@ -263,6 +333,20 @@ pub enum ReadError {
     Body(CollectError),
     /// It is no JSON, or no object.
     Syntax(crate::json::SyntaxError),
+    /// It has far more members than anybody writes.
+    TooManyMembers,
+    /// An element of its `input` or of its `tools` is not taken.
+    Element(ElementError),
+}
+
+impl From<NotOpened> for ReadError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Syntax(error) => Self::Syntax(error),
+            NotOpened::Dense => Self::TooManyMembers,
+            NotOpened::Element(list, refused) => Self::Element(ElementError::new(list, refused)),
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
@@ -274,6 +358,8 @@ impl fmt::Display for ReadError {
             Self::ContentEncoding(coding) => write!(f, "unsupported content encoding '{coding}'"),
             Self::Body(error) => fmt::Display::fmt(error, f),
             Self::Syntax(error) => write!(f, "the body could not be parsed as a JSON object: {error}"),
+            Self::TooManyMembers => f.write_str("the body has too many properties"),
+            Self::Element(error) => fmt::Display::fmt(error, f),
         }
     }
 }
@@ -282,6 +368,13 @@ impl std::error::Error for ReadError {}
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
+        let error = match error {
+            ReadError::Body(error) => match error.into_api_error() {
+                Ok(error) => return error,
+                Err(error) => ReadError::Body(error),
+            },
+            error => error,
+        };
         let message = error.to_string();
         match error {
             ReadError::ContentType(_) | ReadError::ContentEncoding(_) => {
@@ -292,6 +385,8 @@ impl From<ReadError> for ApiError {
             }
             ReadError::Body(CollectError::Broken(_)) => Self::bad_request(message).code("incomplete_body"),
             ReadError::Syntax(_) => Self::bad_request(message).code("invalid_json"),
+            ReadError::TooManyMembers => Self::bad_request(message).code("object_above_max_properties"),
+            ReadError::Element(error) => error.into(),
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Changing members of an object that is still text, in one pass.
+//! Changing objects and arrays that are still text, in one pass.
 
 use std::ops::{ControlFlow, Range};
 
+use bytes::Bytes;
+
 use super::{
-    Value,
-    scan::{self, MemberRange},
+    Edit, Value,
+    scan::{self, Follows, MemberRange},
 };
 
 /// How many members are changed at once.
@@ -25,52 +27,139 @@ pub(super) fn with_members(
         .iter()
         .zip(&values)
         .map(|((name, _), value)| value.as_ref().map_or(0, |value| name.len() + value.len() + 4));
-    let mut out = Vec::with_capacity(text.len() + new.sum::<usize>());
-    let mut separator = b'{';
-    let mut kept: Range<usize> = 0..0;
+    let mut out = Pieces::new(text, b'{', text.len() + new.sum::<usize>());
     let end = members(&mut |member| {
-        let change = changes.iter().position(|(name, _)| member.key.is(text, name));
-        if change.is_none() && !kept.is_empty() {
-            // Neighbours, with a comma between them: a change ends the run.
-            kept.end = member.whole.end;
-            return ControlFlow::Continue(());
-        }
-        put(&mut out, &mut separator, &text[std::mem::take(&mut kept)]);
-        let Some(at) = change else {
-            kept = member.whole;
+        let Some(at) = changes.iter().position(|(name, _)| member.key.is(text, name)) else {
+            out.keep(member.whole);
             return ControlFlow::Continue(());
         };
         if std::mem::replace(&mut done[at], true) {
             return ControlFlow::Break(());
         }
         if let Some(value) = &values[at] {
-            put(&mut out, &mut separator, &text[member.key.place]);
-            out.push(b':');
-            out.extend_from_slice(value);
+            out.put(&[&text[member.key.place], b":", value]);
+        } else {
+            out.end_run();
         }
         ControlFlow::Continue(())
     });
     end?;
-    put(&mut out, &mut separator, &text[kept]);
     for (at, (name, _)) in changes.iter().enumerate().filter(|(at, _)| !done[*at]) {
         if let Some(value) = &values[at] {
-            put(&mut out, &mut separator, b"\"");
-            scan::string::escape(name.as_bytes(), &mut out);
-            out.extend_from_slice(b"\":");
-            out.extend_from_slice(value);
+            out.put(&[b"\""]);
+            scan::string::escape(name.as_bytes(), &mut out.out);
+            out.add(&[b"\":", value]);
         }
     }
-    if separator == b'{' {
-        out.push(separator);
-    }
-    out.push(b'}');
-    Some(out)
+    Some(out.finish(b'}'))
 }
 
-/// Appends something behind what has to stand before it, if it is not nothing.
-fn put(out: &mut Vec<u8>, separator: &mut u8, text: &[u8]) {
-    if !text.is_empty() {
-        out.push(std::mem::replace(separator, b','));
-        out.extend_from_slice(text);
+/// The object that is `text` with what `edit` makes of its members, given their keys. `None` if
+/// nothing has changed.
+pub(super) fn edit_members(text: &Bytes, mut edit: impl FnMut(&Value, &Value) -> Edit) -> Option<Vec<u8>> {
+    let mut out = Pieces::new(text, b'{', text.len());
+    let mut changed = false;
+    scan::members::<false>(text, |member| {
+        let key = text.slice(member.key.place);
+        let edit = edit(&Value::from_text(key.clone()), &Value::from_text(text.slice(member.value)));
+        let values = match edit {
+            Edit::Keep => {
+                out.keep(member.whole);
+                return ControlFlow::Continue(());
+            }
+            Edit::With(value) => vec![value],
+            Edit::Replace(values) => values,
+        };
+        changed = true;
+        match values.last() {
+            Some(value) => out.put(&[&key, b":", &value.spelled()]),
+            None => out.end_run(),
+        }
+        ControlFlow::Continue(())
+    })?;
+    changed.then(|| out.finish(b'}'))
+}
+
+/// The array that is `text` with what `edit` makes of its elements. `None` if nothing has changed.
+pub(super) fn edit_elements(text: &Bytes, mut edit: impl FnMut(&Value) -> Edit) -> Option<Vec<u8>> {
+    let mut out = Pieces::new(text, b'[', text.len());
+    let mut changed = false;
+    let ControlFlow::Continue(mut at) = scan::start(text, b'[', b']')? else { return None };
+    loop {
+        let (value, end, follows) = scan::element_after(text, at)?;
+        let values = match edit(&Value::from_text(text.slice(value))) {
+            Edit::Keep => {
+                out.keep(at + 1..end);
+                Vec::new()
+            }
+            Edit::With(value) => {
+                changed = true;
+                vec![value]
+            }
+            Edit::Replace(values) => {
+                changed = true;
+                out.end_run();
+                values
+            }
+        };
+        values.iter().for_each(|value| out.put(&[&value.spelled()]));
+        if follows == Follows::Nothing {
+            return changed.then(|| out.finish(b']'));
+        }
+        at = end;
+    }
+}
+
+/// An object or an array that is written anew, neighbours that are kept as one piece.
+struct Pieces<'t> {
+    text: &'t [u8],
+    out: Vec<u8>,
+    /// What comes before the next piece.
+    separator: u8,
+    kept: Range<usize>,
+}
+
+impl<'t> Pieces<'t> {
+    fn new(text: &'t [u8], open: u8, capacity: usize) -> Self {
+        Self { text, out: Vec::with_capacity(capacity), separator: open, kept: 0..0 }
+    }
+
+    /// What stands there in the text, from separator to separator, stays.
+    #[inline]
+    fn keep(&mut self, whole: Range<usize>) {
+        if self.kept.is_empty() {
+            self.kept = whole;
+        } else {
+            // There is a comma between them: a change ends the run.
+            self.kept.end = whole.end;
+        }
+    }
+
+    fn end_run(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        if !kept.is_empty() {
+            self.out.push(std::mem::replace(&mut self.separator, b','));
+            self.out.extend_from_slice(&self.text[kept]);
+        }
+    }
+
+    /// Something new comes next.
+    fn put(&mut self, texts: &[&[u8]]) {
+        self.end_run();
+        self.out.push(std::mem::replace(&mut self.separator, b','));
+        self.add(texts);
+    }
+
+    fn add(&mut self, texts: &[&[u8]]) {
+        texts.iter().for_each(|text| self.out.extend_from_slice(text));
+    }
+
+    fn finish(mut self, close: u8) -> Vec<u8> {
+        self.end_run();
+        if self.separator != b',' {
+            self.out.push(self.separator);
+        }
+        self.out.push(close);
+        self.out
     }
 }

@@ -15,13 +15,16 @@
 
 mod array;
 mod change;
-mod indexed;
+mod edit;
 mod key;
+mod lookup;
 mod names;
 mod object;
 mod opening;
+mod part;
 mod rows;
 pub(crate) mod scan;
+mod unique;
 mod value;
 mod write;
 
@@ -33,13 +36,17 @@ use std::fmt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use self::{
-    array::{Array, Edit},
+    array::Array,
+    edit::Edit,
     object::Object,
-    rows::Row,
+    rows::{Elements, Entries, Row, Rows},
     scan::string::escape,
     value::Value,
 };
-pub(crate) use self::{opening::Opening, write::Measure};
+pub(crate) use self::{
+    opening::{NotOpened, Opening, Refusal, Refused},
+    write::Measure,
+};
 
 /// Why text is not the JSON that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,19 +61,10 @@ pub(super) struct Names {
     tags: Vec<Tag>,
     /// Some key is escaped: then the table is of no use.
     escaped: bool,
-    /// Some tag is in the table more than once.
+    /// Two names may be the same.
     repeated: bool,
     /// Places in `tags`, found by the tag.
     table: Option<Box<[u8; SLOTS]>>,
-}
-
-/// Where a name was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
-    /// The last place, which counts.
-    pub(super) last: usize,
-    /// Whether there is another.
-    pub(super) repeated: bool,
 }
 
 /// Up to so many tags are looked through one by one.
@@ -99,61 +90,72 @@ impl Names {
         self.escaped
     }
 
+    /// Whether two names may be the same. Says yes too often, and never too rarely.
+    #[inline]
+    pub(super) fn may_repeat(&self) -> bool {
+        self.repeated | self.escaped
+    }
+
     #[inline]
     pub(super) fn push(&mut self, tag: Tag) {
+        if self.tags.len() < FEW {
+            self.repeated |= self.tags.contains(&tag);
+        }
+        self.push_new(tag);
+    }
+
+    /// The same of a name that is known not to be there.
+    #[inline]
+    pub(super) fn push_new(&mut self, tag: Tag) {
         self.escaped |= tag == Tag::ESCAPED;
+        if self.tags.len() < FEW {
+            self.tags.push(tag);
+        } else {
+            self.push_to_many(tag);
+        }
+    }
+
+    fn push_to_many(&mut self, tag: Tag) {
         self.tags.push(tag);
         match &mut self.table {
-            Some(_) if self.tags.len() > MANY => self.table = None,
+            Some(_) if self.tags.len() > MANY => {
+                self.table = None;
+                self.repeated = true;
+            }
             Some(table) => self.repeated |= enter(table, &self.tags, self.tags.len() - 1),
-            None if self.tags.len() == FEW + 1 => self.make_table(),
+            None if self.tags.len() == FEW + 1 => {
+                let mut table = Box::new([FREE; SLOTS]);
+                (0..self.tags.len()).for_each(|at| self.repeated |= enter(&mut table, &self.tags, at));
+                self.table = Some(table);
+            }
             None => {}
         }
     }
 
-    #[cold]
-    fn make_table(&mut self) {
-        let mut table = Box::new([FREE; SLOTS]);
-        (0..self.tags.len()).for_each(|at| self.repeated |= enter(&mut table, &self.tags, at));
-        self.table = Some(table);
-    }
-
-    /// The last place of a name, which counts. `is` says whether the name at a place is the one.
+    /// The place of a name. `is` says whether the name at a place with its tag is the one.
     #[inline]
-    pub(super) fn last(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<usize> {
-        if self.escaped {
-            return self.search(tag, is).next();
+    pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<usize> {
+        match &self.table {
+            Some(table) if !self.escaped => places(table, &self.tags, tag).find(|at| is(*at)),
+            _ if self.escaped => self.find_escaped(tag, is),
+            _ => {
+                let mut tags = self.tags.iter().enumerate();
+                tags.find(|(at, known)| **known == tag && is(*at)).map(|(at, _)| at)
+            }
         }
-        let Some(table) = &self.table else {
-            let mut tags = self.tags.iter().enumerate().rev();
-            return tags.find(|(at, known)| **known == tag && is(*at)).map(|(at, _)| at);
-        };
-        let mut places = places(table, &self.tags, tag).filter(|at| is(*at));
-        if self.repeated { places.last() } else { places.next() }
     }
 
-    /// The same, and whether there is another.
-    pub(super) fn find(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<Found> {
-        let Some(table) = self.table.as_ref().filter(|_| !self.escaped) else {
-            let mut places = self.search(tag, is);
-            return Some(Found { last: places.next()?, repeated: places.next().is_some() });
-        };
-        let places = places(table, &self.tags, tag).filter(|at| is(*at));
-        places.fold(None, |found, at| Some(Found { last: at, repeated: found.is_some() }))
-    }
-
-    /// The places of a name, the last first, by looking at all.
-    #[inline]
-    fn search(&self, tag: Tag, is: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
-        let may_be = move |at: &usize| (self.tags[*at] == tag || self.tags[*at] == Tag::ESCAPED) && is(*at);
-        (0..self.tags.len()).rev().filter(may_be)
+    #[cold]
+    fn find_escaped(&self, tag: Tag, is: impl Fn(usize) -> bool) -> Option<usize> {
+        let may_be = |at: &usize| (self.tags[*at] == tag || self.tags[*at] == Tag::ESCAPED) && is(*at);
+        (0..self.tags.len()).find(may_be)
     }
 
     /// Keeps the places of which `keep` says so.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let tags = std::mem::take(&mut self.tags);
         *self = Self::with_capacity(tags.len());
-        tags.into_iter().enumerate().filter(|(at, _)| keep(*at)).for_each(|(_, tag)| self.push(tag));
+        tags.into_iter().enumerate().filter(|(at, _)| keep(*at)).for_each(|(_, tag)| self.push_new(tag));
     }
 }
 

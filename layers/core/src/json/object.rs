@@ -1,6 +1,6 @@
 use std::{
     borrow::Cow,
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     ops::{ControlFlow, Range},
 };
 
@@ -9,17 +9,25 @@ use bytes::Bytes;
 use super::{
     Array, SyntaxError, Value,
     key::{Key, ShortKey},
-    names::{Found, Names, Tag},
+    names::{Names, Tag},
     scan::{self, Follows},
     value::to_text,
     write::{Measure, Pieces, Rope, Sink},
 };
 
+/// How many members are opened, whatever their size, and of how many bytes each more one has to be.
+const MANY: usize = 1024;
+const BYTES_EACH: usize = 32;
+
 /// A JSON object, opened one level deep.
 ///
 /// Members that nobody touches are written as they came: their spelling, their order, the space
 /// around them. Where a name occurs more than once the last one counts, as it does for the model
-/// servers.
+/// servers: the others are not there, and leave only with the text of an object in which nothing
+/// has changed.
+///
+/// What is opened takes more memory than its text. So an object is not opened, as if it were none,
+/// if it has more than 1,024 members and they are shorter than 32 bytes on average.
 #[derive(Debug, Clone, Default)]
 pub struct Object {
     source: Bytes,
@@ -41,6 +49,11 @@ struct Member {
 impl Member {
     fn is(&self, source: &[u8], name: &str) -> bool {
         scan::key_is(self.key.text(source), self.escaped, name)
+    }
+
+    /// What tells the name from others.
+    fn name<'a>(&'a self, source: &'a [u8]) -> Cow<'a, [u8]> {
+        scan::key_name(self.key.text(source), self.escaped)
     }
 }
 
@@ -132,8 +145,36 @@ impl Object {
             at = member.whole.end;
             object.push_came(member, value);
             if follows == Follows::Nothing {
+                object.keep_last();
                 return Some((object, at + 1));
             }
+            if object.members.len() > MANY && Self::is_dense(object.members.len(), at) {
+                return None;
+            }
+        }
+    }
+
+    /// Whether so many members in so many bytes are more than are opened.
+    pub(super) fn is_dense(members: usize, bytes: usize) -> bool {
+        members > MANY + bytes / BYTES_EACH
+    }
+
+    /// Of members that bear the same name only the last one stays.
+    #[inline]
+    pub(super) fn keep_last(&mut self) {
+        if self.names.may_repeat() {
+            self.drop_repeated();
+        }
+    }
+
+    #[cold]
+    fn drop_repeated(&mut self) {
+        let mut seen = HashSet::with_capacity(self.members.len());
+        let source = &self.source[..];
+        let last: Vec<_> = self.members.iter().rev().map(|member| seen.insert(member.name(source))).collect();
+        drop(seen);
+        if last.contains(&false) {
+            self.retain_members(|at| last[last.len() - 1 - at]);
         }
     }
 
@@ -168,18 +209,12 @@ impl Object {
 
     #[inline]
     fn position(&self, name: &str) -> Option<usize> {
-        self.last(Tag::of(name.as_bytes()), name)
+        self.place_of(Tag::of(name.as_bytes()), name)
     }
 
-    /// The last member of this name. `tag` is that of the name: nearly all are constants, and so
+    /// Where the member of this name is. `tag` is that of the name: nearly all are constants, and so
     /// are their tags.
-    fn last(&self, tag: Tag, name: &str) -> Option<usize> {
-        let is_whole = self.tells_all(tag);
-        self.names.last(tag, |at| is_whole || self.members[at].is(&self.source, name))
-    }
-
-    fn find(&self, name: &str) -> Option<Found> {
-        let tag = Tag::of(name.as_bytes());
+    fn place_of(&self, tag: Tag, name: &str) -> Option<usize> {
         let is_whole = self.tells_all(tag);
         self.names.find(tag, |at| is_whole || self.members[at].is(&self.source, name))
     }
@@ -199,18 +234,17 @@ impl Object {
                 (Key::Ours(key), escaped)
             }
         };
-        self.names.push(if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) });
+        self.names.push_new(if escaped { Tag::ESCAPED } else { Tag::of(name.as_bytes()) });
         self.members.push(Member { key, escaped, value, place: None });
     }
 
     /// Keeps the members of which `keep` says so.
-    fn retain_members(&mut self, keep: impl Fn(&Bytes, usize, &Member) -> bool) {
-        let (members, source) = (&self.members, &self.source);
-        self.names.retain(|at| keep(source, at, &members[at]));
+    fn retain_members(&mut self, keep: impl Fn(usize) -> bool) {
+        self.names.retain(&keep);
         let mut at = 0;
-        self.members.retain(|member| {
+        self.members.retain(|_| {
             at += 1;
-            keep(source, at - 1, member)
+            keep(at - 1)
         });
     }
 
@@ -280,15 +314,10 @@ impl Object {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.changed = true;
         let value = value.into();
-        let Some(Found { last: at, repeated }) = self.find(name) else {
-            return self.push(name, value);
-        };
-        let last = &mut self.members[at];
-        last.value = value;
-        last.place = None;
-        if repeated {
-            self.retain_members(|source, index, member| index >= at || !member.is(source, name));
-        }
+        let Some(at) = self.position(name) else { return self.push(name, value) };
+        let member = &mut self.members[at];
+        member.value = value;
+        member.place = None;
     }
 
     /// The member called `name`; if there was none, one at the end with the value that `make` gives.
@@ -310,13 +339,12 @@ impl Object {
         &self.members[at].value
     }
 
-    /// Removes every member called `name` and gives the one that counted.
+    /// Removes the member called `name` and gives it.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let at = self.position(name)?;
         self.changed = true;
-        let removed = self.members[at].value.clone();
-        self.retain_members(|source, _, member| !member.is(source, name));
-        Some(removed)
+        self.names.retain(|place| place != at);
+        Some(self.members.remove(at).value)
     }
 
     /// Keeps the members of which `keep` says so.
@@ -326,7 +354,7 @@ impl Object {
         let kept: Vec<_> = self.members.iter().map(|member| keep(&name(member), &member.value)).collect();
         if kept.contains(&false) {
             self.changed = true;
-            self.retain_members(|_, at, _| kept[at]);
+            self.retain_members(|at| kept[at]);
         }
     }
 

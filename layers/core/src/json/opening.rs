@@ -1,15 +1,13 @@
 //! Opening an object while its text arrives.
 
-use std::{
-    ops::{ControlFlow, Range},
-    sync::Arc,
-};
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
 use super::{
     Array, Object, SyntaxError, Value,
-    indexed::{Index, Indexed},
+    array::Element,
+    part::{Index, Oddity},
     scan::{self, Follows, Key, MemberRange, check::check_value},
 };
 
@@ -20,8 +18,11 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Opening {
     arrays: &'static [&'static str],
-    members: Vec<(MemberRange, Option<Vec<Element>>)>,
-    index: Index,
+    /// Whether these have to hold objects.
+    of_objects: bool,
+    members: Vec<MemberRange>,
+    /// The arrays, and which of the members each is.
+    opened: Vec<(usize, OpenArray)>,
     stage: Stage,
     /// The separator behind which to go on, or the end of what has ended.
     at: usize,
@@ -36,30 +37,63 @@ enum Stage {
     Element(OpenArray),
     /// All elements were found; what follows the array was not.
     Close(OpenArray),
+    /// There are more members than are opened.
+    Dense,
     End,
 }
 
 #[derive(Debug)]
 struct OpenArray {
     key: Key,
+    index: Index,
     elements: Vec<Element>,
+    /// Which elements have a name twice.
+    repeats: Vec<usize>,
+    /// The first element that is not taken. Those after it are checked, and not kept.
+    refused: Option<Refused>,
 }
 
-#[derive(Debug)]
-struct Element {
-    value: Range<usize>,
-    whole: Range<usize>,
-    /// Where in the index its members are.
-    members: Range<u32>,
+/// An element that is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Where it stands in the array.
+    pub(crate) index: usize,
+    pub(crate) why: Refusal,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is no object, and begins with this byte.
+    NoObject(u8),
+    /// It has far more members than anybody writes.
+    Dense,
+    /// There are far more elements before it than anybody sends.
+    TooMany,
+}
+
+/// Why an object is not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotOpened {
+    Syntax(SyntaxError),
+    /// It has far more members than anybody writes.
+    Dense,
+    /// An array of this name holds something else than objects.
+    Element(&'static str, Refused),
+}
+
+/// How many elements are opened, whatever their size, and of how many bytes each more one has to be:
+/// what is kept of one takes more than its text.
+const MANY: usize = 512;
+const BYTES_EACH: usize = 24;
 
 /// With less new text than this it is not worth while to look at it.
 const LEAST: usize = 8 << 10;
 
 impl Opening {
-    /// Opens the arrays of these names too.
-    pub(crate) fn new(arrays: &'static [&'static str]) -> Self {
-        Self { arrays, members: Vec::new(), index: Index::default(), stage: Stage::Start, at: 0, wanted: LEAST }
+    /// Opens the arrays of these names too, where they hold nothing but objects; `of_objects` refuses
+    /// any others.
+    pub(crate) fn new(arrays: &'static [&'static str], of_objects: bool) -> Self {
+        Self { arrays, of_objects, members: Vec::new(), opened: Vec::new(), stage: Stage::Start, at: 0, wanted: LEAST }
     }
 
     /// Looks at what has come of the text so far.
@@ -78,29 +112,41 @@ impl Opening {
     /// The object that is `text`, all of which has come.
     ///
     /// # Errors
-    /// Where the text is not UTF-8, not JSON, or no object.
-    pub(crate) fn finish(mut self, text: Bytes) -> Result<Object, SyntaxError> {
+    /// Where the text is not UTF-8, not JSON, or no object, and where it holds what is not taken.
+    pub(crate) fn finish(mut self, text: Bytes) -> Result<Object, NotOpened> {
         self.go_on(&text);
-        if !matches!(self.stage, Stage::End) || scan::skip_space(&text, self.at) != text.len() {
-            return Err(SyntaxError::of(&text));
+        match self.stage {
+            Stage::End if scan::skip_space(&text, self.at) == text.len() => {}
+            Stage::Dense if scan::is_value(&text) => return Err(NotOpened::Dense),
+            _ => return Err(NotOpened::Syntax(SyntaxError::of(&text))),
+        }
+        if self.of_objects
+            && let Some((name, refused)) = self.refused(&text)
+        {
+            return Err(NotOpened::Element(name, refused));
         }
         let mut object = Object::with_room(&text, self.members.len().max(16));
-        let index = Arc::new(self.index);
-        for (member, elements) in self.members {
+        let mut opened = self.opened.into_iter().peekable();
+        for (at, member) in self.members.into_iter().enumerate() {
             let value = text.slice(member.value.clone());
-            let value = match elements {
-                Some(elements) => {
-                    let start = member.value.start;
-                    let element = |Element { value, whole, members }| {
-                        (Indexed::value(text.slice(value), &index, members), whole.start - start..whole.end - start)
-                    };
-                    Array::of(value, elements.into_iter().map(element)).into()
-                }
-                None => Value::from_text(value),
+            let value = match opened.next_if(|(member, _)| *member == at) {
+                Some((_, array)) if array.refused.is_none() => array.close(value).into(),
+                _ => Value::from_text(value),
             };
             object.push_came(member, value);
         }
+        object.keep_last();
         Ok(object)
+    }
+
+    /// The first element that is not taken, in an array that counts.
+    fn refused(&self, text: &[u8]) -> Option<(&'static str, Refused)> {
+        self.opened.iter().find_map(|(at, array)| {
+            let refused = array.refused?;
+            let name = self.arrays.iter().find(|name| array.key.is(text, name))?;
+            let is_last = !self.members[at + 1..].iter().any(|later| later.key.is(text, name));
+            is_last.then_some((*name, refused))
+        })
     }
 
     /// Goes on to the end of the object. `None` if it stops before, at something that is cut off or
@@ -108,7 +154,7 @@ impl Opening {
     fn go_on(&mut self, text: &[u8]) -> Option<()> {
         loop {
             match &mut self.stage {
-                Stage::End => return Some(()),
+                Stage::End | Stage::Dense => return Some(()),
                 Stage::Start => {
                     (self.stage, self.at) = match scan::start(text, b'{', b'}')? {
                         ControlFlow::Break(end) => (Stage::End, end),
@@ -119,44 +165,84 @@ impl Opening {
                     let key = Key::after::<true>(text, self.at)?;
                     if opens_array(text, &key, self.arrays)? {
                         self.at = key.value;
-                        self.stage = Stage::Element(OpenArray { key, elements: Vec::new() });
+                        self.stage = Stage::Element(OpenArray::new(key));
                     } else {
                         let end = check_value(text, key.value)?;
-                        self.push(key.member(text, end)?, None);
+                        self.push(key.member(text, end)?);
                     }
                 }
                 Stage::Element(array) => {
-                    let value = scan::skip_space(text, self.at + 1);
-                    let (value_end, members) = self.index.check(text, value)?;
-                    let (end, follows) = Follows::at(text, value_end, b']')?;
-                    array.elements.push(Element { value: value..value_end, whole: self.at + 1..end, members });
+                    let (end, follows) = array.element(text, self.at)?;
                     self.at = end;
                     if follows == Follows::Nothing {
                         self.at += 1;
-                        self.stage = Stage::Close(array.take());
+                        if let Stage::Element(array) = std::mem::replace(&mut self.stage, Stage::Start) {
+                            self.stage = Stage::Close(array);
+                        }
                     }
                 }
                 Stage::Close(array) => {
                     let member = array.key.clone().member(text, self.at)?;
-                    let elements = array.take().elements;
-                    self.push(member, Some(elements));
+                    if let Stage::Close(array) = std::mem::replace(&mut self.stage, Stage::Start) {
+                        self.opened.push((self.members.len(), array));
+                    }
+                    self.push(member);
                 }
             }
         }
     }
 
-    fn push(&mut self, (member, follows): (MemberRange, Follows), elements: Option<Vec<Element>>) {
+    fn push(&mut self, (member, follows): (MemberRange, Follows)) {
+        let end = member.whole.end;
         (self.stage, self.at) = match follows {
-            Follows::Another => (Stage::Member, member.whole.end),
-            Follows::Nothing => (Stage::End, member.whole.end + 1),
+            Follows::Another if Object::is_dense(self.members.len(), end) => (Stage::Dense, end),
+            Follows::Another => (Stage::Member, end),
+            Follows::Nothing => (Stage::End, end + 1),
         };
-        self.members.push((member, elements));
+        self.members.push(member);
     }
 }
 
 impl OpenArray {
-    fn take(&mut self) -> Self {
-        Self { key: self.key.clone(), elements: std::mem::take(&mut self.elements) }
+    fn new(key: Key) -> Self {
+        Self { key, index: Index::default(), elements: Vec::new(), repeats: Vec::new(), refused: None }
+    }
+
+    /// Takes the element behind the separator at `at`, and gives the separator behind it.
+    fn element(&mut self, text: &[u8], at: usize) -> Option<(usize, Follows)> {
+        let value = scan::skip_space(text, at + 1);
+        if self.refused.is_some() {
+            return Follows::at(text, check_value(text, value)?, b']');
+        }
+        let checked = self.index.check(text, self.key.value, value)?;
+        let follows = Follows::at(text, self.key.value + checked.spot.end as usize, b']')?;
+        let end = checked.spot.end as usize;
+        let refused = match checked.oddity {
+            _ if self.elements.len() >= MANY + end / BYTES_EACH => Some(Refusal::TooMany),
+            None => None,
+            Some(Oddity::Repeats) => {
+                self.repeats.push(self.elements.len());
+                None
+            }
+            Some(Oddity::NoObject(first)) => Some(Refusal::NoObject(first)),
+            Some(Oddity::Dense) => Some(Refusal::Dense),
+        };
+        if let Some(why) = refused {
+            self.refused = Some(Refused { index: self.elements.len(), why });
+            (self.elements, self.index, self.repeats) = Default::default();
+        } else {
+            self.elements.push(Element::Came(checked.spot));
+        }
+        Some(follows)
+    }
+
+    /// The array that is `text`.
+    fn close(self, text: Bytes) -> Array {
+        let mut array = Array::of(text, self.elements, self.index);
+        if !self.repeats.is_empty() {
+            array.make_unique(&self.repeats);
+        }
+        array
     }
 }
 

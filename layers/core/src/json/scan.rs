@@ -3,7 +3,10 @@
 //! The scanner takes text that is known to be JSON, or that nobody will miss if it is not: on
 //! anything else it answers `None` or a wrong range, and it never panics.
 
-use std::ops::{ControlFlow, Range};
+use std::{
+    borrow::Cow,
+    ops::{ControlFlow, Range},
+};
 
 pub(crate) use self::check::is_value;
 use self::{
@@ -86,13 +89,6 @@ impl Follows {
             _ => None,
         }
     }
-}
-
-/// The ranges of one element of an array.
-#[derive(Debug, Clone)]
-pub(crate) struct ElementRange {
-    pub(crate) value: Range<usize>,
-    pub(crate) whole: Range<usize>,
 }
 
 #[inline]
@@ -202,30 +198,19 @@ fn key_end<const CHECK: bool>(text: &[u8], at: usize) -> Option<(usize, bool)> {
     Some((end, text[at..end].contains(&b'\\')))
 }
 
-/// The elements of the array that is `text`, in order.
-pub(crate) fn elements(text: &[u8]) -> Option<Vec<ElementRange>> {
-    let mut elements = Vec::new();
-    let mut at = match start(text, b'[', b']')? {
-        ControlFlow::Break(_) => return Some(elements),
-        ControlFlow::Continue(at) => at,
-    };
-    loop {
-        let (element, follows) = element_after(text, at)?;
-        at = element.whole.end;
-        elements.push(element);
-        if follows == Follows::Nothing {
-            return Some(elements);
-        }
-    }
-}
-
-/// The element behind the separator at `at`.
+/// The element behind the separator at `at`, and the separator behind the element.
 #[inline(always)]
-fn element_after(text: &[u8], at: usize) -> Option<(ElementRange, Follows)> {
+pub(super) fn element_after(text: &[u8], at: usize) -> Option<(Range<usize>, usize, Follows)> {
     let value = skip_space(text, at + 1);
     let value_end = skip_value(text, value)?;
     let (end, follows) = Follows::at(text, value_end, b']')?;
-    Some((ElementRange { value: value..value_end, whole: at + 1..end }, follows))
+    Some((value..value_end, end, follows))
+}
+
+/// An element with the space around it.
+pub(super) fn with_space(text: &[u8], element: Range<usize>) -> Range<usize> {
+    let before = text[..element.start].iter().rposition(|byte| !byte.is_ascii_whitespace());
+    before.map_or(0, |before| before + 1)..skip_space(text, element.end)
 }
 
 /// Whether the key text (with its quotes) spells `name`.
@@ -256,79 +241,93 @@ fn escaped_key_is(key: &[u8], name: &str) -> bool {
     super::decode::<String>(key).is_ok_and(|key| key == name)
 }
 
-/// The text of the first member called `name` of the object that is `text`.
-pub(crate) fn find<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let value = find_start(text, name)?;
+/// What tells the name that the key text (with its quotes) spells from others.
+pub(crate) fn key_name(key: &[u8], escaped: bool) -> Cow<'_, [u8]> {
+    match escaped.then(|| super::decode::<String>(key)) {
+        Some(Ok(name)) => Cow::Owned(name.into_bytes()),
+        // One with half a surrogate pair is what is written.
+        _ => Cow::Borrowed(&key[1..key.len() - 1]),
+    }
+}
+
+/// Which of the members that bear the same name is the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// The last.
+    Last,
+    /// There is but one: what stands behind it need not be looked at.
+    Never,
+}
+
+/// The text of the member called `name` of the object that is `text`.
+#[inline]
+pub(crate) fn find<'a>(text: &'a [u8], name: &str, repeats: Repeats) -> Option<&'a [u8]> {
+    let value = find_start(text, name, repeats)?;
     let end = skip_value(text, value)?;
     // It may be that the text ends here.
     matches!(text.get(skip_space(text, end)), Some(b',' | b'}')).then(|| &text[value..end])
 }
 
-/// Where the value of the first member called `name` begins in the object that is `text`: what
-/// stands there tells its type, and to find its end may take long.
-pub(crate) fn find_start(text: &[u8], name: &str) -> Option<usize> {
+/// Where the value of the member called `name` begins in the object that is `text`: what stands
+/// there tells its type, and to find its end may take long.
+pub(crate) fn find_start(text: &[u8], name: &str, repeats: Repeats) -> Option<usize> {
     let mut at = skip_space(text, 0);
     if text.get(at)? != &b'{' {
         return None;
     }
+    let mut found = None;
     loop {
-        let key = Key::after::<false>(text, at)?;
+        // What comes after something broken is not looked at.
+        let Some(key) = Key::after::<false>(text, at) else { return found };
         if key.is(text, name) {
-            return Some(key.value);
+            found = Some(key.value);
+            if repeats == Repeats::Never {
+                return found;
+            }
         }
-        at = skip_space(text, skip_value(text, key.value)?);
-        if text.get(at)? != &b',' {
-            return None;
+        let Some(end) = skip_value(text, key.value) else { return found };
+        at = skip_space(text, end);
+        if text.get(at) != Some(&b',') {
+            return found;
         }
     }
 }
 
-/// The text of the first member called `name`, if it is a string, of the object that is `text`.
-pub(crate) fn find_string<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let value = find_start(text, name)?;
+/// The text of the member called `name`, if it is a string, of the object that is `text`.
+pub(crate) fn find_string<'a>(text: &'a [u8], name: &str, repeats: Repeats) -> Option<&'a [u8]> {
+    let value = find_start(text, name, repeats)?;
     (*text.get(value)? == b'"').then_some(())?;
     Some(&text[value..skip_string(text, value)?])
 }
 
-/// Where the first member of each name stands in the object that is `text`.
-pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range<usize>>; N] {
+/// Where the members of these names stand in the object that is `text`.
+pub(crate) fn find_all<const N: usize>(text: &[u8], names: [&str; N], repeats: Repeats) -> [Option<Range<usize>>; N] {
     let mut found = [const { None }; N];
     let mut missing = N;
     members::<false>(text, |member| {
-        let is = |name: &&str| member.key.is(text, name);
-        if let Some(at) = names.iter().position(is).filter(|at| found[*at].is_none()) {
+        if let Some(at) = names.iter().position(|name| member.key.is(text, name)) {
+            missing -= usize::from(found[at].is_none());
             found[at] = Some(member.value);
-            missing -= 1;
         }
-        if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if missing == 0 && repeats == Repeats::Never { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     found
 }
 
-/// An element of an array: where it is, and where the first members of some names are in it.
+/// An element of an array: where it is, and where its members of some names are in it.
 pub(crate) type RowRange<const N: usize> = (Range<usize>, [Option<Range<usize>>; N]);
 
-/// The elements of the array that begins at `at`, in one pass. They are no objects where no member
-/// is found.
-pub(crate) fn rows<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<Vec<RowRange<N>>> {
-    let mut rows = Vec::new();
-    if text.get(at)? != &b'[' {
-        return None;
-    }
-    let mut at = at;
-    if text.get(skip_space(text, at + 1))? == &b']' {
-        return Some(rows);
-    }
-    loop {
-        let value = skip_space(text, at + 1);
-        let (end, members) = row(text, value, names)?;
-        rows.push((value..end, members));
-        let (end, follows) = Follows::at(text, end, b']')?;
-        if follows == Follows::Nothing {
-            return Some(rows);
-        }
-        at = end;
-    }
+/// The element behind the separator at `at`, with its members of these names: none if it is no
+/// object.
+pub(super) fn row_after<const N: usize>(
+    text: &[u8],
+    at: usize,
+    names: [&str; N],
+) -> Option<(RowRange<N>, usize, Follows)> {
+    let value = skip_space(text, at + 1);
+    let (value_end, members) = row(text, value, names)?;
+    let (end, follows) = Follows::at(text, value_end, b']')?;
+    Some(((value..value_end, members), end, follows))
 }
 
 /// The end of the value at `at`, and its members of these names.
@@ -339,7 +338,7 @@ fn row<const N: usize>(text: &[u8], at: usize, names: [&str; N]) -> Option<(usiz
     }
     let end = members::<false>(&text[at..], |member| {
         let is = |name: &&str| key_is(&text[at..][member.key.place.clone()], member.key.escaped, name);
-        if let Some(place) = names.iter().position(is).filter(|place| found[*place].is_none()) {
+        if let Some(place) = names.iter().position(is) {
             found[place] = Some(at + member.value.start..at + member.value.end);
         }
         ControlFlow::Continue(())
@@ -362,7 +361,7 @@ pub(crate) fn string_is(text: &[u8], string: &str) -> bool {
 }
 
 /// Decodes a JSON string; `None` for any other value.
-pub(crate) fn decode_string(text: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+pub(crate) fn decode_string(text: &[u8]) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if inner.contains(&b'\\') {
         // A lone surrogate is JSON, but no text.

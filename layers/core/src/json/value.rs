@@ -3,7 +3,12 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Array, Object, SyntaxError, change, indexed::Indexed, scan, write::Sink};
+use super::{
+    Array, Object, SyntaxError,
+    part::{Part, Spot},
+    scan,
+    write::Sink,
+};
 
 /// A JSON value: text until somebody looks inside.
 ///
@@ -14,7 +19,9 @@ pub struct Value(pub(super) Repr);
 #[derive(Debug)]
 pub(super) enum Repr {
     Text(Bytes),
-    Indexed(Box<Indexed>),
+    /// Text of an object in which no name stands twice.
+    Unique(Bytes),
+    Part(Box<Part>),
     Object(Box<Object>),
     Array(Box<Array>),
 }
@@ -25,6 +32,7 @@ impl Clone for Value {
         Self(match &self.0 {
             Repr::Object(object) if object.is_changed() => Repr::Object(object.clone()),
             Repr::Array(array) if array.is_changed() => Repr::Array(array.clone()),
+            Repr::Unique(text) => Repr::Unique(text.clone()),
             _ => Repr::Text(self.text()),
         })
     }
@@ -35,6 +43,13 @@ impl Value {
     /// around it. This is not checked: use [`Value::parse`] for text from outside.
     pub fn from_text(text: impl Into<Bytes>) -> Self {
         Self(Repr::Text(text.into()))
+    }
+
+    /// The same of the text of an object that is known to have each name once, as the items of
+    /// every request that was [read](crate::RequestBody::read) do: what stands behind a member need
+    /// not be looked at to find it. In any other object the first of equal names would count.
+    pub fn from_unique(text: impl Into<Bytes>) -> Self {
+        Self(Repr::Unique(text.into()))
     }
 
     /// The value that begins there in the text, and where it ends.
@@ -86,11 +101,11 @@ impl Value {
         super::decode(&self.text())
     }
 
-    fn first_byte(&self) -> u8 {
+    pub(super) fn first_byte(&self) -> u8 {
         match &self.0 {
-            Repr::Text(text) => text.first().copied().unwrap_or(b'n'),
-            Repr::Indexed(_) | Repr::Object(_) => b'{',
+            Repr::Object(_) => b'{',
             Repr::Array(_) => b'[',
+            _ => self.as_text().and_then(|text| text.first().copied()).unwrap_or(b'n'),
         }
     }
 
@@ -111,38 +126,33 @@ impl Value {
 
     /// Whether this is `null`.
     pub fn is_null(&self) -> bool {
-        matches!(&self.0, Repr::Text(text) if &text[..] == b"null")
+        self.as_text() == Some(b"null")
     }
 
     /// `true`, `false`, or `None` for anything else.
     pub fn as_bool(&self) -> Option<bool> {
-        match &self.0 {
-            Repr::Text(text) if &text[..] == b"true" => Some(true),
-            Repr::Text(text) if &text[..] == b"false" => Some(false),
+        match self.as_text()? {
+            b"true" => Some(true),
+            b"false" => Some(false),
             _ => None,
         }
     }
 
     /// The number, if it is one that fits.
     pub fn as_i64(&self) -> Option<i64> {
-        match &self.0 {
-            Repr::Text(text) => std::str::from_utf8(text).ok()?.parse().ok(),
-            _ => None,
-        }
+        std::str::from_utf8(self.as_text()?).ok()?.parse().ok()
     }
 
     /// The string, decoded; `None` for any other value and for one with a lone surrogate.
     pub fn as_str(&self) -> Option<Cow<'_, str>> {
-        match &self.0 {
-            Repr::Text(text) => scan::decode_string(text),
-            _ => None,
-        }
+        scan::decode_string(self.as_text()?)
     }
 
-    /// The object, opened one level deep; `None` for any other value.
+    /// The object, opened one level deep; `None` for any other value, and for an object that has far
+    /// more members than anybody writes (see [`Object`]).
     pub fn as_object_mut(&mut self) -> Option<&mut Object> {
-        if let Some(text) = self.as_text() {
-            self.0 = Repr::Object(Box::new(Object::split(text.clone())?));
+        if self.as_text().is_some() {
+            self.0 = Repr::Object(Box::new(Object::split(self.text())?));
         }
         match &mut self.0 {
             Repr::Object(object) => Some(object),
@@ -150,10 +160,18 @@ impl Value {
         }
     }
 
+    /// The array, if somebody has opened it.
+    pub fn as_array(&self) -> Option<&Array> {
+        match &self.0 {
+            Repr::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
     /// The array, opened one level deep; `None` for any other value.
     pub fn as_array_mut(&mut self) -> Option<&mut Array> {
-        if let Repr::Text(text) = &self.0 {
-            self.0 = Repr::Array(Box::new(Array::split(text.clone())?));
+        if self.as_text().is_some() {
+            self.0 = Repr::Array(Box::new(Array::split(self.text())?));
         }
         match &mut self.0 {
             Repr::Array(array) => Some(array),
@@ -161,139 +179,26 @@ impl Value {
         }
     }
 
-    /// The member called `name`, if this is an object that has one: found without opening the
-    /// object, and shared. Of members that bear the same name an object still in text gives the
-    /// first.
-    pub fn member(&self, name: &str) -> Option<Value> {
+    /// Whether this is known to be an object that has each name once.
+    pub(super) fn is_unique(&self) -> bool {
         match &self.0 {
-            Repr::Text(text) => scan::find(text, name).map(|found| Self::from_text(text.slice_ref(found))),
-            Repr::Indexed(object) => object.find(name).map(|found| Self::from_text(object.text().slice_ref(found))),
-            Repr::Object(object) => object.get(name).cloned(),
-            Repr::Array(_) => None,
+            Repr::Unique(_) => true,
+            Repr::Part(part) => part.is_known(),
+            _ => false,
         }
-    }
-
-    /// The first byte of the member called `name`, which tells its type: `"` of a string, `[` of
-    /// an array. Of a long member that is all that is looked at.
-    pub fn member_begins(&self, name: &str) -> Option<u8> {
-        match &self.0 {
-            Repr::Text(text) => text.get(scan::find_start(text, name)?).copied(),
-            Repr::Indexed(object) => object.find(name)?.first().copied(),
-            Repr::Object(object) => object.get(name).map(Self::first_byte),
-            Repr::Array(_) => None,
-        }
-    }
-
-    /// The member called `name`, decoded, if it is a string.
-    pub fn member_str(&self, name: &str) -> Option<Cow<'_, str>> {
-        match &self.0 {
-            Repr::Text(text) => scan::decode_string(scan::find(text, name)?),
-            Repr::Indexed(object) => scan::decode_string(object.find(name)?),
-            Repr::Object(object) => object.get_str(name),
-            Repr::Array(_) => None,
-        }
-    }
-
-    /// What [`member_str`](Self::member_str) gives, as bytes: whether they are UTF-8 is not looked at.
-    pub fn member_bytes(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let text = match &self.0 {
-            Repr::Text(text) => scan::find_string(text, name)?,
-            Repr::Indexed(object) => object.find(name)?,
-            Repr::Object(object) => object.get(name)?.as_text()?,
-            Repr::Array(_) => return None,
-        };
-        let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        if inner.contains(&b'\\') {
-            return scan::decode_string(text).map(|decoded| Cow::Owned(decoded.into_owned().into()));
-        }
-        Some(Cow::Borrowed(inner))
-    }
-
-    /// Whether the member called `name` is a string that is decoded to `string`: what
-    /// [`member_str`](Self::member_str) tells, for less.
-    pub fn member_is(&self, name: &str, string: &str) -> bool {
-        match &self.0 {
-            Repr::Text(text) => scan::find_string(text, name).is_some_and(|text| scan::string_is(text, string)),
-            Repr::Indexed(object) => object.find(name).is_some_and(|text| scan::string_is(text, string)),
-            Repr::Object(object) => object.member_is(name, string),
-            Repr::Array(_) => false,
-        }
-    }
-
-    /// The members with these names, in one pass; see [`Value::member`].
-    ///
-    /// ```
-    /// use tower_responses_core::json::Value;
-    ///
-    /// let item = Value::from_text(r#"{"type":"message", "x":[1], "role" : "user","type":2}"#);
-    /// let [kind, role, id] = item.members(["type", "role", "id"]);
-    /// assert_eq!(kind.unwrap().text(), r#""message""#);
-    /// assert_eq!(role.unwrap().text(), r#""user""#);
-    /// assert!(id.is_none());
-    /// ```
-    pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Value>; N] {
-        match &self.0 {
-            Repr::Text(text) => scan::find_all(text, names).map(|found| Some(Self::from_text(text.slice(found?)))),
-            Repr::Indexed(_) => names.map(|name| self.member(name)),
-            Repr::Object(object) => names.map(|name| object.get(name).cloned()),
-            Repr::Array(_) => [const { None }; N],
-        }
-    }
-
-    /// The elements, if this is an array: found without opening it, and shared.
-    pub fn elements(&self) -> Option<Vec<Value>> {
-        match &self.0 {
-            Repr::Text(text) => Some(
-                scan::elements(text)?.into_iter().map(|element| Self::from_text(text.slice(element.value))).collect(),
-            ),
-            Repr::Array(array) => Some(array.iter().cloned().collect()),
-            Repr::Indexed(_) | Repr::Object(_) => None,
-        }
-    }
-
-    /// The object with these members changed, as [`Object::set`] does it, or removed where there is
-    /// no value; written in one pass. `None` if this is no object.
-    ///
-    /// ```
-    /// use tower_responses_core::json::Value;
-    ///
-    /// let tool = Value::from_text(r#"{"type":"function", "name":"run","strict":null,"x":1}"#);
-    /// let (name, kind) = (Value::string("fs__run"), Value::string("d"));
-    /// let changed = tool.with_members(&[("name", Some(&name)), ("strict", None), ("description", Some(&kind))]);
-    /// assert_eq!(changed.unwrap().text(), r#"{"type":"function","name":"fs__run","x":1,"description":"d"}"#);
-    /// ```
-    #[must_use]
-    pub fn with_members(&self, changes: &[(&str, Option<&Self>)]) -> Option<Self> {
-        let text = match &self.0 {
-            Repr::Text(text) => change::with_members(text, |each| scan::members::<false>(text, each), changes),
-            Repr::Indexed(object) => change::with_members(object.text(), |each| object.members(each), changes),
-            Repr::Object(_) | Repr::Array(_) => None,
-        };
-        if let Some(text) = text {
-            return Some(Self::from_text(text));
-        }
-        let mut changed = self.clone();
-        let object = changed.as_object_mut()?;
-        for &(name, value) in changes {
-            match value {
-                Some(value) => object.set(name, value.clone()),
-                None => drop(object.remove(name)),
-            }
-        }
-        Some(changed)
     }
 
     /// A copy that shares nothing: a slice of a body keeps the whole of it in memory.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self::from_text(Bytes::copy_from_slice(&self.text()))
+        Self::from_text(Bytes::copy_from_slice(&self.spelled()))
     }
 
     /// The text of the value. Costs a copy only where something has changed.
     pub fn text(&self) -> Bytes {
         match &self.0 {
-            Repr::Text(text) => text.clone(),
-            Repr::Indexed(object) => object.text().clone(),
+            Repr::Text(text) | Repr::Unique(text) => text.clone(),
+            Repr::Part(part) => part.to_bytes(),
             Repr::Object(object) => object.text(),
             Repr::Array(array) => array.text(),
         }
@@ -301,17 +206,29 @@ impl Value {
 
     /// The text of the value, where it stands.
     pub(super) fn spelled(&self) -> Cow<'_, [u8]> {
-        self.as_text().map_or_else(|| Cow::Owned(self.text().into()), |text| Cow::Borrowed(&text[..]))
+        self.as_text().map_or_else(|| Cow::Owned(self.text().into()), Cow::Borrowed)
     }
 
     /// The text, if nobody has opened it.
     #[inline]
-    fn as_text(&self) -> Option<&Bytes> {
+    pub(super) fn as_text(&self) -> Option<&[u8]> {
         match &self.0 {
-            Repr::Text(text) => Some(text),
-            Repr::Indexed(object) => Some(object.text()),
+            Repr::Text(text) | Repr::Unique(text) => Some(text),
+            Repr::Part(part) => Some(part.text()),
             Repr::Object(_) | Repr::Array(_) => None,
         }
+    }
+
+    /// Makes text again of what was opened, which takes less memory.
+    pub(super) fn close(&mut self) {
+        if self.as_text().is_none() || matches!(self.0, Repr::Part(_)) {
+            *self = Self::from_text(self.text());
+        }
+    }
+
+    /// Whether this is still the element there of the array that is `source`.
+    pub(super) fn is_part(&self, source: &Bytes, spot: Spot) -> bool {
+        matches!(&self.0, Repr::Part(part) if part.is(source, spot))
     }
 
     /// Appends the text of the value.
@@ -321,7 +238,7 @@ impl Value {
 
     pub(super) fn is_changed(&self) -> bool {
         match &self.0 {
-            Repr::Text(_) | Repr::Indexed(_) => false,
+            Repr::Text(_) | Repr::Unique(_) | Repr::Part(_) => false,
             Repr::Object(object) => object.is_changed(),
             Repr::Array(array) => array.is_changed(),
         }
@@ -329,8 +246,8 @@ impl Value {
 
     pub(super) fn write(&self, sink: &mut impl Sink) {
         match &self.0 {
-            Repr::Text(text) => sink.text(text),
-            Repr::Indexed(object) => sink.text(object.text()),
+            Repr::Text(text) | Repr::Unique(text) => sink.text(text),
+            Repr::Part(part) => sink.text(&part.to_bytes()),
             Repr::Object(object) => object.write(sink),
             Repr::Array(array) => array.write(sink),
         }
@@ -354,7 +271,7 @@ impl PartialEq for Value {
 /// ```
 impl PartialEq<str> for Value {
     fn eq(&self, string: &str) -> bool {
-        matches!(&self.0, Repr::Text(text) if scan::string_is(text, string))
+        self.as_text().is_some_and(|text| scan::string_is(text, string))
     }
 }
 

@@ -61,7 +61,7 @@ where
             StateProj::Waiting { future, rewrite } => {
                 let Poll::Ready(response) = future.poll(cx) else {
                     if let Some(rewrite) = rewrite {
-                        rewrite.waiting();
+                        rewrite.waiting(cx);
                     }
                     return Poll::Pending;
                 };

@@ -38,7 +38,7 @@ const MAX_HELD: usize = 256;
 /// let events: Vec<_> = next.drain().collect();
 /// assert_eq!(events.len(), 1);
 /// assert_eq!(events[0].kind(), "response.incomplete");
-/// let item = &events[0].member("response").unwrap().member("output").unwrap().elements().unwrap()[0];
+/// let item = &events[0].member("response").unwrap().member("output").unwrap().elements().unwrap().next().unwrap();
 /// assert_eq!(item.member_str("status").as_deref(), Some("incomplete"));
 /// ```
 #[derive(Debug, Default)]
@@ -237,7 +237,10 @@ fn is_whole(item: &Value) -> bool {
 fn mark(response: &mut Object, mut cut: Vec<Call>) {
     if let Some(output) = response.array_mut("output") {
         let last = output.len().saturating_sub(1);
-        for (at, item) in output.iter_mut().enumerate().filter(|(_, item)| is_call(item)) {
+        output.for_each_mut(|at, item| {
+            if !is_call(item) {
+                return;
+            }
             let held = cut.iter().position(|call| call.is(item, at));
             if let Some(held) = held {
                 cut.swap_remove(held);
@@ -247,7 +250,7 @@ fn mark(response: &mut Object, mut cut: Vec<Call>) {
             if held.is_some() || !free_text_before && !is_whole(item) {
                 set_incomplete(item);
             }
-        }
+        });
     }
     if cut.is_empty() {
         return;

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use memchr::memchr2;
 
 use crate::json::Value;
 
@@ -28,6 +29,14 @@ impl Kind {
 }
 
 impl Kind {
+    /// The type as it stands in an `event:` line. Empty where it cannot stand in a line.
+    pub(super) fn line(&self) -> &str {
+        match self {
+            Self::Other(kind) if memchr2(b'\n', b'\r', kind).is_some() => "",
+            _ => self.as_str(),
+        }
+    }
+
     /// The type as a JSON string.
     pub(super) fn to_json(&self) -> Value {
         match self {

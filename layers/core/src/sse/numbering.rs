@@ -1,5 +1,8 @@
 use super::{Event, filter::Step};
-use crate::json::{Value, scan};
+use crate::json::{
+    Value,
+    scan::{self, Repeats},
+};
 
 /// Keeps `sequence_number` contiguous where events were added or taken away.
 ///
@@ -69,7 +72,7 @@ impl Numbering {
         match &self.last {
             Last::Nothing => None,
             Last::Untouched(shift) => {
-                let number = std::str::from_utf8(scan::find(&self.data, "sequence_number")?).ok()?;
+                let number = std::str::from_utf8(scan::find(&self.data, "sequence_number", Repeats::Last)?).ok()?;
                 number.parse::<i64>().ok().map(|number| number + shift)
             }
             Last::Number(number) => *number,

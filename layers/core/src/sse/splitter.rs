@@ -1,4 +1,4 @@
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
 use super::Event;
@@ -7,7 +7,8 @@ use super::Event;
 ///
 /// Sans-IO: chunks go in, events come out. Lines may end with LF, CRLF or CR; the same bytes give
 /// the same events however they are cut into chunks. An event that lies within one chunk is a
-/// slice of it; only one that spans chunks is copied.
+/// slice of it; only one that spans chunks is copied. A byte order mark before the first is left
+/// out: it belongs to no event, and others may be put before that one.
 ///
 /// ```
 /// use tower_responses_core::sse::Splitter;
@@ -26,6 +27,8 @@ pub struct Splitter {
     /// The start of an event whose end is in none of the chunks so far.
     partial: BytesMut,
     lines: Lines,
+    /// Whether an event has been cut off.
+    begun: bool,
     /// How many lines the last event has before its last and the blank one; too many with a CR.
     before_last: usize,
     max_event: usize,
@@ -52,12 +55,16 @@ struct Lines {
     ended: usize,
     /// The last byte was a CR, which an LF may still belong to; `Some(true)` if it ended a blank line.
     after_cr: Option<bool>,
+    /// A line of the event ended with a CR and no LF: so does the blank one, which is not waited for.
+    bare_cr: bool,
 }
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 const MANY: usize = usize::MAX / 2;
 
 impl Lines {
-    const START: Self = Self { at_line_start: true, ended: 0, after_cr: None };
+    const START: Self = Self { at_line_start: true, ended: 0, after_cr: None, bare_cr: false };
 
     /// The number of bytes up to the end of the event, if it is in `text`.
     fn find_end(&mut self, text: &[u8]) -> Option<usize> {
@@ -66,6 +73,8 @@ impl Lines {
             if let Some(blank) = self.after_cr.take() {
                 if text[at] == b'\n' {
                     at += 1;
+                } else {
+                    self.bare_cr = true;
                 }
                 if blank {
                     return Some(at);
@@ -85,7 +94,7 @@ impl Lines {
             self.at_line_start = true;
             at = end + 1;
             self.ended += 1;
-            if text[end] == b'\r' {
+            if text[end] == b'\r' && !(blank && self.bare_cr) {
                 self.ended = MANY;
                 self.after_cr = Some(blank);
             } else if blank {
@@ -99,7 +108,14 @@ impl Lines {
 impl Splitter {
     /// A splitter that holds at most `max_event` bytes of an unfinished event.
     pub fn new(max_event: usize) -> Self {
-        Self { chunk: Bytes::new(), partial: BytesMut::new(), lines: Lines::START, before_last: 0, max_event }
+        Self {
+            chunk: Bytes::new(),
+            partial: BytesMut::new(),
+            lines: Lines::START,
+            begun: false,
+            before_last: 0,
+            max_event,
+        }
     }
 
     /// Takes the next chunk. Events of earlier chunks have to be taken out first; what is left of
@@ -133,13 +149,22 @@ impl Splitter {
         self.lines = Lines::START;
         let event = self.chunk.split_to(end);
         if self.partial.is_empty() {
-            return Some(Ok(event));
+            return Some(Ok(self.begin(event)));
         }
         if self.partial.len() + event.len() > self.max_event {
             return Some(Err(EventTooLarge));
         }
         self.partial.extend_from_slice(&event);
-        Some(Ok(std::mem::take(&mut self.partial).freeze()))
+        let event = std::mem::take(&mut self.partial).freeze();
+        Some(Ok(self.begin(event)))
+    }
+
+    /// Takes the byte order mark from the first event.
+    fn begin(&mut self, mut event: Bytes) -> Bytes {
+        if !std::mem::replace(&mut self.begun, true) && event.starts_with(BYTE_ORDER_MARK) {
+            event.advance(BYTE_ORDER_MARK.len());
+        }
+        event
     }
 
     /// As [`next`](Self::next), the event made of its text.
@@ -152,6 +177,7 @@ impl Splitter {
     pub fn finish(&mut self) -> Option<Bytes> {
         self.lines = Lines::START;
         self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
-        (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial).freeze())
+        let rest = std::mem::take(&mut self.partial).freeze();
+        Some(self.begin(rest)).filter(|rest| !rest.is_empty())
     }
 }

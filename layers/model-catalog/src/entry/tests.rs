@@ -11,7 +11,7 @@ fn made(settings: Json) -> Json {
     serde_json::from_slice(&entry.text()).unwrap()
 }
 
-/// The smallest entry that Codex 0.169 takes.
+/// The smallest entry that Codex takes.
 fn minimal() -> Json {
     json!({
         "slug": "m", "display_name": "M", "supported_reasoning_levels": [], "shell_type": "unified_exec",
@@ -53,6 +53,10 @@ fn values_that_codex_refuses() {
         ("input_modalities", Json::Null),
         ("service_tiers", json!([{"id": "i"}])),
         ("upgrade", json!("m")),
+        ("multi_agent_tools_in_code_mode", json!("yes")),
+        ("model_messages", json!({"multi_agent": {"role": 5}})),
+        ("model_messages", json!({"token_budget": {}})),
+        ("model_messages", json!({"content_filter_guidance": {}})),
     ] {
         let mut entry = minimal();
         entry[name] = value;

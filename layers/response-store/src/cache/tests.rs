@@ -67,3 +67,25 @@ fn trust_ends_and_is_renewed() {
     assert!(matches!(cache.chain(&owner, id), Lookup::Missing));
     assert!(matches!(Cache::new(0, MINUTE).chain(&owner, id), Lookup::Missing));
 }
+
+/// Quadratic work takes many times as long, on whatever machine.
+#[test]
+fn a_long_chain_is_taken_in_linear_time() {
+    let (cache, owner, start) = (Cache::new(1 << 30, MINUTE), Owner::anonymous(), std::time::Instant::now());
+    let root = insert(&cache, &owner, None);
+    let body =
+        TestTurn { owner: &owner, previous: None, input: &[], output: &[], tools: None, item: None }.record().body;
+    let (mut previous, mut ids) = (root, vec![root]);
+    for _ in 0..100_000 {
+        let id = ResponseId::continuing(&root);
+        let kept = Kept { owner: &owner, id, previous: Some(previous), body: body.clone(), shared: None };
+        cache.insert(kept);
+        (previous, _) = (id, ids.push(id));
+    }
+    for id in [ids[15], ids[16], ids[17], ids[50_000], previous] {
+        cache.insert(Kept { owner: &owner, id, previous: Some(root), body: body.clone(), shared: Some(&[]) });
+        let turns = ids.iter().position(|known| *known == id).unwrap_or_default() + 1;
+        assert_eq!(length(&cache, &owner, id), Some(turns));
+    }
+    assert!(start.elapsed() < MINUTE, "{:?}", start.elapsed());
+}

@@ -21,7 +21,8 @@ fn calls_are_followed_to_their_outputs() {
     ] {
         let mut calls = Calls::default();
         values(&items).iter().for_each(|item| calls.item(item));
-        let ids: Vec<_> = calls.pending().iter().map(|call| &*call.call_id).collect();
+        let calls = calls.into_pending();
+        let ids: Vec<_> = calls.iter().map(|call| &*call.call_id).collect();
         assert_eq!(ids, pending, "{items:?}");
     }
 }

@@ -46,11 +46,16 @@ const TEXTS: &str = "SELECT text.digest, text.text FROM response_turn AS turn
      JOIN response_text AS text ON text.digest = ANY (turn.shared)
      WHERE turn.conversation = $1 AND turn.own = $2";
 
-const ITEM: &str = "SELECT item.conversation, item.own FROM response_item AS item
-     JOIN response_conversation AS c ON c.id = item.conversation
-     JOIN response_turn AS turn ON turn.conversation = item.conversation AND turn.own = item.own
-     WHERE item.item = $1 AND c.owner = $2 AND c.last > $3 AND NOT turn.deleted
-     ORDER BY item.at DESC LIMIT 1";
+/// Of a response that was kept with an item often only the newest is looked at.
+const ITEMS: &str = "SELECT wanted.place, found.conversation, found.own
+     FROM unnest($1::BYTEA[]) WITH ORDINALITY AS wanted (item, place)
+     JOIN LATERAL (
+         SELECT item.conversation, item.own FROM response_item AS item
+         JOIN response_conversation AS c ON c.id = item.conversation
+         JOIN response_turn AS turn ON turn.conversation = item.conversation AND turn.own = item.own
+         WHERE item.item = wanted.item AND c.owner = $2 AND c.last > $3 AND NOT turn.deleted
+         ORDER BY item.at DESC LIMIT 1
+     ) AS found ON TRUE";
 
 pub(super) async fn exists(client: &Client, owner: &Owner, id: ResponseId, horizon: i64) -> Result<bool, StoreError> {
     Ok(!rows(client, EXISTS, owner, id, horizon).await?.is_empty())
@@ -123,18 +128,23 @@ pub(super) async fn get(
     }))
 }
 
-pub(super) async fn find_item(
+pub(super) async fn find_items(
     client: &Client,
     owner: &Owner,
-    item: ItemKey,
+    items: &[ItemKey],
     horizon: i64,
-) -> Result<Option<Stored>, StoreError> {
-    let statement = client.prepare_cached(ITEM).await?;
-    let Some(row) = client.query_opt(&statement, &[&&item.0[..], &owner.as_str(), &horizon]).await? else {
-        return Ok(None);
-    };
-    let id = ResponseId::from_parts(Conversation::from_i64(row.try_get(0)?), own(row.try_get(1)?)?);
-    get(client, owner, id, horizon).await
+) -> Result<Vec<Option<ResponseId>>, StoreError> {
+    let statement = client.prepare_cached(ITEMS).await?;
+    let keys: Vec<_> = items.iter().map(|item| &item.0[..]).collect();
+    let mut found = vec![None; items.len()];
+    for row in client.query(&statement, &[&keys, &owner.as_str(), &horizon]).await? {
+        let place = usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX);
+        let id = ResponseId::from_parts(Conversation::from_i64(row.try_get(1)?), own(row.try_get(2)?)?);
+        if let Some(found) = found.get_mut(place) {
+            *found = Some(id);
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn stats(client: &Client) -> Result<Stats, StoreError> {

@@ -1,10 +1,12 @@
 //! Deleting responses, conversations and texts.
 
 use deadpool_postgres::Pool;
+use tokio_postgres::Row;
 
 use super::client::{self, Client};
 use crate::{
     Owner, Removed, ResponseId, StoreError,
+    leaves::{Link, removable},
     time::{DAY, now},
 };
 
@@ -28,17 +30,13 @@ pub(super) async fn delete(
     {
         return Ok(false);
     }
-    // What is deleted and has no continuation goes, and so does what is left without by that.
-    let leaf = "DELETE FROM response_turn WHERE conversation = $1 AND own = $2 AND deleted AND NOT EXISTS
-                    (SELECT 1 FROM response_turn AS later WHERE later.conversation = $1 AND later.previous = $2)
-                RETURNING previous";
-    let mut next = Some(own);
-    while let Some(own) = next {
-        let Some(row) = transaction.query_opt(leaf, &[&conversation, &own]).await? else { break };
-        transaction
-            .execute("DELETE FROM response_item WHERE conversation = $1 AND own = $2", &[&conversation, &own])
-            .await?;
-        next = row.try_get(0)?;
+    let all = "SELECT own, previous, deleted FROM response_turn WHERE conversation = $1";
+    let rows = transaction.query(all, &[&conversation]).await?;
+    let all = rows.iter().map(link).collect::<Result<Vec<_>, _>>()?;
+    let gone = removable(&all, &own[..]);
+    for table in ["response_item", "response_turn"] {
+        let delete = format!("DELETE FROM {table} WHERE conversation = $1 AND own = ANY ($2)");
+        transaction.execute(&delete, &[&conversation, &gone]).await?;
     }
     transaction
         .execute(
@@ -49,6 +47,10 @@ pub(super) async fn delete(
         .await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+fn link(row: &Row) -> Result<Link<&[u8]>, tokio_postgres::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }
 
 /// Removes the conversations whose last turn was before `horizon`.

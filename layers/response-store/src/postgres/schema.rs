@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
-use crate::{StoreError, StoreErrorKind};
+use crate::{Access, StoreError, StoreErrorKind};
 
 /// Each brings the tables from the version of its place to the next. They are never changed, only
 /// added to.
@@ -39,7 +39,35 @@ const MIGRATIONS: [&str; 1] = ["CREATE TABLE response_conversation (
 /// How often to try again when another gateway makes the tables at the same moment.
 const ATTEMPTS: u32 = 10;
 
-pub(super) async fn migrate(client: &tokio_postgres::Client) -> Result<(), StoreError> {
+pub(super) async fn open(client: &tokio_postgres::Client, access: Access) -> Result<(), StoreError> {
+    let version = match access {
+        Access::Create => return migrate(client).await,
+        Access::Existing | Access::ReadOnly => version(client).await?,
+    };
+    let refuse = |words: String| Err(StoreError::new(StoreErrorKind::Configuration, words));
+    match version {
+        None => refuse("there is no store in the database".to_owned()),
+        Some(version) if version == MIGRATIONS.len() => Ok(()),
+        Some(_) if access == Access::Existing => migrate(client).await,
+        Some(older) => refuse(format!(
+            "the store has version {older}: once `serve` has opened it, it has version {} and can be read",
+            MIGRATIONS.len()
+        )),
+    }
+}
+
+/// The version of the tables, if there are any.
+async fn version(client: &tokio_postgres::Client) -> Result<Option<usize>, StoreError> {
+    match client.query_opt(VERSION, &[]).await {
+        Ok(row) => row.map(|row| known(row.get(0))).transpose(),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+const VERSION: &str = "SELECT version FROM response_schema WHERE id = 1";
+
+async fn migrate(client: &tokio_postgres::Client) -> Result<(), StoreError> {
     let mut attempt = 1;
     loop {
         match try_migrate(client).await {
@@ -80,8 +108,8 @@ impl From<tokio_postgres::Error> for Failure {
 
 async fn try_migrate(client: &tokio_postgres::Client) -> Result<(), Failure> {
     // A user who may not make tables can use those that are there.
-    if let Ok(row) = client.query_one("SELECT version FROM response_schema WHERE id = 1", &[]).await
-        && known(row.get(0))? == MIGRATIONS.len()
+    if let Ok(row) = client.query_one(VERSION, &[]).await
+        && known(row.get(0)).map_err(Failure::Other)? == MIGRATIONS.len()
     {
         return Ok(());
     }
@@ -91,7 +119,7 @@ async fn try_migrate(client: &tokio_postgres::Client) -> Result<(), Failure> {
     client.batch_execute("INSERT INTO response_schema (id, version) VALUES (1, 0) ON CONFLICT DO NOTHING").await?;
     client.batch_execute("BEGIN").await?;
     let row = client.query_one("SELECT version FROM response_schema WHERE id = 1 FOR UPDATE", &[]).await?;
-    for migration in &MIGRATIONS[known(row.get(0))?..] {
+    for migration in &MIGRATIONS[known(row.get(0)).map_err(Failure::Other)?..] {
         client.batch_execute(migration).await?;
     }
     let version = i64::try_from(MIGRATIONS.len()).unwrap_or_default();
@@ -100,14 +128,14 @@ async fn try_migrate(client: &tokio_postgres::Client) -> Result<(), Failure> {
     Ok(())
 }
 
-fn known(version: i64) -> Result<usize, Failure> {
+fn known(version: i64) -> Result<usize, StoreError> {
     usize::try_from(version).ok().filter(|version| *version <= MIGRATIONS.len()).ok_or_else(|| {
-        Failure::Other(StoreError::new(
+        StoreError::new(
             StoreErrorKind::Configuration,
             format!(
                 "the store has version {version} and this program knows versions up to {}: use a newer program",
                 MIGRATIONS.len()
             ),
-        ))
+        )
     })
 }

@@ -48,13 +48,13 @@ impl Inner {
         Ok(stats)
     }
 
-    /// Removes what belongs to the owner (or to anybody) and has at most so many milliseconds to
-    /// live.
-    pub(super) async fn remove(&self, owner: &str, remaining: i64) -> Result<Removed, StoreError> {
+    /// Removes what belongs to the owner (or to anybody) and was continued last at least so many
+    /// milliseconds ago.
+    pub(super) async fn remove(&self, owner: &str, older_than: i64) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
         for conversation in self.conversations().await? {
             let mut call = self.scripts.remove.key(self.key(conversation));
-            call.arg(owner).arg(remaining);
+            call.arg(owner).arg(older_than).arg(self.options.ttl_ms().unwrap_or_default());
             if let Ok(responses) = u64::try_from(self.connection.script::<i64>(&call).await?) {
                 removed.conversations += 1;
                 removed.responses += responses;

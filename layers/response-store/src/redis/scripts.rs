@@ -1,6 +1,6 @@
 //! What the server does with a conversation in one step.
 //!
-//! A conversation is a hash: `o` its owner, `m…` what is known of a response, `b…` its body, `x…`
+//! A conversation is a hash: `o` its owner, `t` the milliseconds since 1970 at its last turn, `m…` what is known of a response, `b…` its body, `x…`
 //! a shared text. Of a response is known: `0` or `1` (deleted), the length of the id that it
 //! continues, that id, the digests of its shared texts.
 
@@ -62,8 +62,10 @@ for i = 3 + #previous, #meta, 16 do
   if not sent[digest] and redis.call('HEXISTS', key, 'x' .. digest) == 0 then return -1 end
 end
 for digest, text in pairs(sent) do redis.call('HSETNX', key, 'x' .. digest, text) end
-redis.call('HSET', key, 'o', owner, 'm' .. own, meta, 'b' .. own, ARGV[5])
-redis.call('PEXPIRE', key, ARGV[6])
+local now = redis.call('TIME')
+redis.call('HSET', key, 'o', owner, 'm' .. own, meta, 'b' .. own, ARGV[5],
+  't', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000)))
+if ARGV[6] == '0' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[6]) end
 return 1
 ";
 
@@ -156,11 +158,22 @@ end
 return {count, bodies, texts}
 ";
 
-/// Removes the conversation if it is this owner's (or anybody's) and has no longer to live. -1 if not.
+/// Removes the conversation if it is this owner's (or anybody's) and its last turn was so long ago. -1
+/// if not. Of one that an earlier version has written last only the time to live tells that.
 const REMOVE: &str = r"
 local owner = redis.call('HGET', KEYS[1], 'o')
 if not owner or (ARGV[1] ~= '' and owner ~= ARGV[1]) then return -1 end
-if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return -1 end
+local older, ttl = tonumber(ARGV[2]), tonumber(ARGV[3])
+if older > 0 then
+  local age = nil
+  local last, left = redis.call('HGET', KEYS[1], 't'), redis.call('PTTL', KEYS[1])
+  if last then
+    local now = redis.call('TIME')
+    age = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(last)
+  end
+  if ttl > 0 and left >= 0 then age = math.min(age or math.huge, ttl - left) end
+  if not age or age < older then return -1 end
+end
 local count = 0
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.byte(field, 1) == 98 then count = count + 1 end

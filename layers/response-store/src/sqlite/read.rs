@@ -121,23 +121,23 @@ pub(super) fn get(
     to_stored(connection, owner, Turn::read(connection, key)?).map(Some)
 }
 
-pub(super) fn find_item(
+pub(super) fn find_items(
     connection: &Connection,
     owner: &Owner,
-    item: ItemKey,
+    items: &[ItemKey],
     horizon: i64,
-) -> Result<Option<Stored>, StoreError> {
+) -> Result<Vec<Option<ResponseId>>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
     let mut select = connection.prepare_cached(
-        "SELECT turn.key FROM item
+        "SELECT turn.conversation, turn.own FROM item
          JOIN turn ON turn.key = item.turn
          JOIN conversation ON conversation.id = turn.conversation
          WHERE item.item = ?1 AND NOT turn.deleted AND conversation.owner = ?2 AND conversation.last > ?3
          ORDER BY item.turn DESC LIMIT 1",
     )?;
-    let key = select.query_row((item.0, owner.as_str(), horizon), |row| row.get(0)).optional()?;
-    let Some(key) = key else { return Ok(None) };
-    to_stored(connection, owner, Turn::read(connection, key)?).map(Some)
+    let id = |row: &Row<'_>| Ok(ResponseId::from_parts(Conversation::from_i64(row.get(0)?), row.get(1)?));
+    let mut find = |item: &ItemKey| Ok(select.query_row((item.0, owner.as_str(), horizon), id).optional()?);
+    items.iter().map(&mut find).collect()
 }
 
 pub(super) fn stats(connection: &Connection) -> Result<Stats, StoreError> {

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
 };
@@ -10,7 +9,6 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::schema;
 use crate::{StoreError, StoreFuture};
 
 type Work = Box<dyn FnOnce(&Connection) + Send>;
@@ -22,12 +20,12 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path, count: usize) -> Result<Self, StoreError> {
+    pub(super) fn start(count: usize, open: impl Fn() -> Result<Connection, StoreError>) -> Result<Self, StoreError> {
         let (queue, work) = mpsc::channel::<Work>();
         let work = Arc::new(Mutex::new(work));
         let mut readers = Self { queue: Some(queue), threads: Vec::new() };
         for _ in 0..count {
-            let (connection, work) = (schema::open_reader(path)?, work.clone());
+            let (connection, work) = (open()?, work.clone());
             let thread = std::thread::Builder::new()
                 .name("store-reader".into())
                 .spawn(move || serve(&connection, &work))
@@ -45,7 +43,9 @@ impl Readers {
         let (reply, done) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
             // Whoever asked may have left.
-            let _ = reply.send(work(connection));
+            if !reply.is_closed() {
+                let _ = reply.send(work(connection));
+            }
         });
         if let Some(queue) = &self.queue {
             let _ = queue.send(work);

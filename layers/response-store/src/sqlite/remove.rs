@@ -3,7 +3,11 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{parts, read, writer::Known};
-use crate::{Owner, Removed, ResponseId, StoreError, Turn, time};
+use crate::{
+    Owner, Removed, ResponseId, StoreError, Turn,
+    leaves::{Link, removable},
+    time,
+};
 
 /// How many conversations are removed in one step.
 pub(super) const STEP: usize = 16;
@@ -12,20 +16,12 @@ pub(super) fn delete(connection: &Connection, owner: &Owner, id: ResponseId, hor
     let Some(key) = read::find(connection, owner, id, horizon)? else { return Ok(false) };
     connection.prepare_cached("UPDATE turn SET deleted = 1 WHERE key = ?1")?.execute((key,))?;
     let conversation = id.conversation().to_i64();
-    // What is deleted and has no continuation goes, and so does what is left without by that.
-    let mut next = Some(key);
-    while let Some(key) = next {
-        let row = connection
-            .prepare_cached(
-                "SELECT previous FROM turn WHERE key = ?1 AND deleted
-                 AND NOT EXISTS (SELECT 1 FROM turn AS later WHERE later.conversation = ?2 AND later.previous = ?1)",
-            )?
-            .query_row((key, conversation), |row| row.get::<_, Option<i64>>(0))
-            .optional()?;
-        let Some(previous) = row else { break };
+    let mut select = connection.prepare_cached("SELECT key, previous, deleted FROM turn WHERE conversation = ?1")?;
+    let rows = select.query_map((conversation,), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let all: Vec<Link<i64>> = rows.collect::<Result<_, _>>()?;
+    for key in removable(&all, key) {
         remove_items(connection, owner, key)?;
         connection.prepare_cached("DELETE FROM turn WHERE key = ?1")?.execute((key,))?;
-        next = previous;
     }
     connection
         .prepare_cached(

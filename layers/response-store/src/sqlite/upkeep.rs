@@ -4,14 +4,19 @@ use std::{
     fmt,
     fs::File,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 
-use super::{SqliteOptions, Synchronous, read, remove, schema, writer::Handle};
+use super::{
+    SqliteOptions, Synchronous,
+    file::{Log, Presence, beside},
+    read, remove, schema,
+    writer::Handle,
+};
 use crate::{StoreError, time::horizon};
 
 /// Ends the thread when dropped.
@@ -26,10 +31,11 @@ struct Work {
     synchronous: Synchronous,
     log: PathBuf,
     writer: Handle,
+    presence: Arc<Presence>,
     ttl: Duration,
 }
 
-/// How often the log is looked at.
+/// How often the files are looked at.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 
 /// From which size on the log is written back when nobody adds to it, and when somebody does: then
@@ -47,14 +53,18 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const UNUSED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Upkeep {
-    pub(super) fn start(path: &Path, writer: Handle, options: &SqliteOptions) -> Result<Self, StoreError> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
+    pub(super) fn start(
+        path: &Path,
+        writer: Handle,
+        presence: Arc<Presence>,
+        options: &SqliteOptions,
+    ) -> Result<Self, StoreError> {
+        let log = beside(path, "-wal");
         let (connection, synchronous) = (schema::open_upkeep(path)?, options.synchronous);
         let (ttl, every) = (options.store.ttl, options.upkeep);
         let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let page_size = u64::try_from(page_size).unwrap_or_default();
-        let work = Work { connection, page_size, synchronous, log: log.into(), writer, ttl };
+        let work = Work { connection, page_size, synchronous, log, writer, presence, ttl };
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-upkeep".into())
@@ -69,11 +79,15 @@ impl Work {
         let mut expired = Instant::now();
         let mut unused = Instant::now();
         let mut synced = Instant::now();
-        let mut folder_synced = false;
+        let (mut folder_synced, mut log) = (false, Log::default());
         let tick = CHECKPOINT_EVERY.min(every);
         while stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
             // Should a task that was to call the writer never have been polled again.
             self.writer.call();
+            self.presence.look(&mut log);
+            if self.presence.is_gone() {
+                continue;
+            }
             self.report("the log could not be written back", self.checkpoint());
             let since = synced.elapsed();
             if self.synchronous == Synchronous::Normal && since >= SYNC_EVERY {

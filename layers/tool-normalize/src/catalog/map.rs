@@ -13,7 +13,7 @@ impl Catalog {
         for tool in &self.tools {
             match tool.stands_for {
                 Some(meant) => map.alternate(&tool.name, &self.tools[meant].name),
-                None => map.tool(&tool.name, tool.client.clone()),
+                None => map.tool(tool.name.clone(), tool.client.clone()),
             };
         }
         map.alternates_by(alternates);

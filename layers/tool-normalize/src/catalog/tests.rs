@@ -64,15 +64,13 @@ fn members_keep_all_that_they_declare() {
 }
 
 #[test]
-fn collisions_are_told_apart_and_the_first_keeps_its_name() {
+fn collisions_are_told_apart_and_the_first_keeps_its_name_unless_a_plain_function_has_it() {
     let long = "x".repeat(70);
-    let rows: [(Json, &str); 9] = [
+    let rows: [(Json, &str); 7] = [
         (json!([namespace("a", &[function("b__c")]), namespace("a__b", &[function("c")])]), "a__b__c"),
         (json!([function("a__b"), namespace("a", &[function("b")])]), "a__b"),
-        (json!([namespace("a", &[function("b")]), function("a__b")]), "a__b"),
         (json!([function("x"), custom("x")]), "x"),
         (json!([function("x"), namespace("functions", &[function("x")])]), "x"),
-        (json!([search(), function("tool_search")]), "tool_search"),
         (json!([function("tool_search"), search()]), "tool_search"),
         (json!([namespace("a", &[function("b"), custom("b")])]), "a__b"),
         (json!([namespace("a__", &[function("b")]), namespace("a", &[function("b")])]), "a__b"),
@@ -88,6 +86,47 @@ fn collisions_are_told_apart_and_the_first_keeps_its_name() {
         json!([namespace(&long, &[function("1"), function("2")]), namespace("é", &[function("ü"), function("ö")])]);
     let upstream = with_tools(tools);
     assert_eq!(upstream.names().into_iter().filter(|name| is_legal(name)).collect::<HashSet<_>>().len(), 4);
+}
+
+#[test]
+fn a_plain_function_keeps_its_name_wherever_it_stands() {
+    let rows: [(&str, &[Json]); 7] = [
+        ("a__b", &[namespace("a", &[function("b")])]),
+        ("a__b", &[namespace("a", &[custom("b")]), namespace("x", &[function("y")])]),
+        ("a__b__c", &[namespace("a__b", &[function("c")]), namespace("a", &[function("b__c")])]),
+        ("x", &[custom("x")]),
+        ("x", &[namespace("functions", &[function("x")])]),
+        ("tool_search", &[search()]),
+        ("a__b", &[deferred(namespace("a", &[function("b")]))]),
+    ];
+    let plain = |name: &str| meaning(Function, None, name);
+    for (name, others) in rows {
+        let last = [others, &[function(name)]].concat();
+        let upstream = with_tools(json!(last));
+        assert_eq!(upstream.names().last().map(String::as_str), Some(name), "{last:?}");
+        assert_eq!(upstream.means(name), plain(name), "{last:?}");
+        let first = [&[function(name)][..], others].concat();
+        let (names, mut others_first) = (with_tools(json!(first)).names(), upstream.names());
+        others_first.rotate_right(1);
+        assert_eq!(names, others_first, "each has its name, whichever comes first");
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+
+        // The same of what a search has found, and of tools that an item brings.
+        let input = [&searched("c1", &last)[..], &[json!({"type": "additional_tools", "tools": last})]].concat();
+        for (items, from) in [(0..2, "found"), (2..3, "brought")] {
+            let later = normalize(&json!({"input": input[items.clone()], "tools": [function("other")]}));
+            assert_eq!(later.means(name), plain(name), "{from}: {:?}", later.names());
+            let again = normalize(&json!({"input": input[items], "tools": [function("other")]}));
+            assert_eq!(later.names(), again.names());
+        }
+        // One in `tools` keeps its name whatever is found.
+        let input = searched("c1", others);
+        assert_eq!(normalize(&json!({"input": input, "tools": [function(name)]})).means(name), plain(name));
+    }
+    // What the upstream has seen already stays as it is.
+    let tools = json!([namespace("a", &[function("b")])]);
+    let later = normalize(&json!({"input": searched("c1", &[function("a__b")]), "tools": tools}));
+    assert_eq!(later.means("a__b"), meaning(Function, Some("a"), "b"));
 }
 
 #[test]
@@ -229,7 +268,7 @@ fn a_schema_in_another_spelling_is_the_same() {
         );
         let mut body = Object::parse(request.into()).unwrap();
         Normalizer::new().normalize(&mut body).unwrap();
-        let tools = body.get("tools").unwrap().elements().unwrap();
+        let tools: Vec<_> = body.get("tools").unwrap().elements().unwrap().collect();
         assert_eq!(tools.len(), 1);
         assert_eq!(tools[0].member_str("description").unwrap(), expected, "{again}");
     }
@@ -316,7 +355,12 @@ fn what_is_rejected_is_named() {
         (json!({"input": "hi", "tools": [function("a"), mcp]}), "tools[1]", "mcp"),
         (json!({"input": "hi", "tools": [{"type": "new"}]}), "tools[0]", "new"),
         (json!({"input": "hi", "tools": [{"no": "type"}]}), "tools[0]", "unknown"),
-        (json!({"input": "hi", "tools": ["text"]}), "tools[0]", "unknown"),
+        (json!({"input": "hi", "tools": [["text"], mcp]}), "tools[0]", "tools[0]"),
+        (
+            json!({"input": "hi", "tools": [namespace("n", &[function("b"), json!(0)])]}),
+            "tools[0].tools[1]",
+            "tools[0].tools[1]",
+        ),
         (
             json!({"input": "hi", "tools": [function("a"), namespace("n", &[function("b"), mcp.clone()])]}),
             "tools[1].tools[1]",

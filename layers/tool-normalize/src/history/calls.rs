@@ -1,5 +1,7 @@
 //! Calls of tools become calls of the functions that stand for them.
 
+use std::borrow::Cow;
+
 use tower_responses_core::{
     ToolKind,
     json::{Edit, Value},
@@ -11,9 +13,9 @@ use crate::catalog::Catalog;
 /// A call of a function: renamed, if the upstream knows it by another name.
 pub(super) fn function(item: &Value, catalog: &mut Catalog) -> Edit {
     let [name, namespace] = item.members(["name", "namespace"]);
-    let Some(tool) = called(ToolKind::Function, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
-    let upstream = catalog.name(tool);
-    let renamed = name.as_ref().and_then(Value::as_str).as_deref() != Some(upstream);
+    let called = called(ToolKind::Function, name.as_ref(), namespace.as_ref(), catalog);
+    let Some(upstream) = called.as_deref() else { return Edit::Keep };
+    let renamed = name.as_ref().is_none_or(|name| *name != *upstream);
     let in_namespace = namespace.is_some_and(|namespace| !namespace.is_null());
     if !renamed && !in_namespace {
         return Edit::Keep;
@@ -23,7 +25,12 @@ pub(super) fn function(item: &Value, catalog: &mut Catalog) -> Edit {
 }
 
 /// The tool that a call is one of.
-fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catalog: &mut Catalog) -> Option<usize> {
+fn called<'c>(
+    kind: ToolKind,
+    name: Option<&Value>,
+    namespace: Option<&Value>,
+    catalog: &'c mut Catalog,
+) -> Option<Cow<'c, str>> {
     let name = name?.as_str()?;
     let namespace = namespace.and_then(Value::as_str).filter(|namespace| !namespace.is_empty());
     Some(catalog.called(kind, namespace.as_deref(), &name))
@@ -33,22 +40,23 @@ fn called(kind: ToolKind, name: Option<&Value>, namespace: Option<&Value>, catal
 pub(super) fn custom(item: &Value, catalog: &mut Catalog) -> Edit {
     let [name, namespace, input, call_id, id, status] =
         item.members(["name", "namespace", "input", "call_id", "id", "status"]);
-    let Some(tool) = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog) else { return Edit::Keep };
+    let called = called(ToolKind::Custom, name.as_ref(), namespace.as_ref(), catalog);
+    let Some(upstream) = called.as_deref() else { return Edit::Keep };
     let input = input.map_or_else(|| "\"\"".into(), |input| input.text());
-    Labels { call_id, id, status }.call(catalog.name(tool), &[br#"{"input":"#, &input, b"}"])
+    Labels { call_id, id, status }.call(upstream, &[br#"{"input":"#, &input, b"}"])
 }
 
 /// A search of the client's own. `None` for one that the server made.
 pub(super) fn search(item: &Value, catalog: &mut Catalog) -> Option<Edit> {
     let [call_id, arguments, id, status] = item.members(["call_id", "arguments", "id", "status"]);
     call_id.as_ref()?.as_str()?;
-    let tool = catalog.called(ToolKind::ToolSearch, None, "tool_search");
+    let upstream = catalog.called(ToolKind::ToolSearch, None, "tool_search");
     let arguments = match arguments {
         Some(arguments) if arguments.is_string() => arguments.as_str().unwrap_or_default().into_owned().into(),
         Some(arguments) if arguments.is_object() => arguments.text(),
         _ => "{}".into(),
     };
-    Some(Labels { call_id, id, status }.call(catalog.name(tool), &[&arguments]))
+    Some(Labels { call_id, id, status }.call(&upstream, &[&arguments]))
 }
 
 /// What calls of all kinds have.

@@ -3,13 +3,15 @@
 use tower_responses_core::json::{Edit, Value};
 
 use super::{messages, text::ObjectText};
-use crate::catalog::Catalog;
+use crate::catalog::{Callable, Catalog};
 
 /// The output of a function, which mostly can go as it is.
 pub(super) fn function(item: &Value) -> Edit {
     let fits = match item.member_begins("output") {
         Some(b'"') => true,
-        Some(b'[') => item.member_rows("output", ["type"]).is_some_and(|parts| parts.iter().all(messages::is_input)),
+        Some(b'[') => {
+            item.member_rows("output", ["type"]).is_some_and(|mut parts| parts.all(|part| messages::is_input(&part)))
+        }
         _ => false,
     };
     if fits {
@@ -27,7 +29,7 @@ pub(super) fn custom(item: &Value) -> Edit {
 }
 
 /// What a search has found, for a model to read. Searches of the server's have told it already.
-pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog) -> Edit {
+pub(super) fn search(item: &Value, found: &Callable, catalog: &Catalog) -> Edit {
     let call_id = item.member("call_id").filter(|id| id.as_str().is_some());
     if call_id.is_none() {
         return Edit::remove();
@@ -36,10 +38,14 @@ pub(super) fn search(item: &Value, found: &[usize], catalog: &Catalog) -> Edit {
         return answer(call_id.as_ref(), &Value::string("No tools were found."));
     }
     let mut text = "These tools were found and can be called now:".to_owned();
-    for &tool in found {
+    // What is found is described where it is found: names alone are not told at any length.
+    let room = 2 * item.text().len() + 512;
+    for tool in found.iter() {
         text.push_str("\n- ");
         text.push_str(catalog.name(tool));
-        if let Some(description) = gist(&catalog.description(tool)) {
+        if let Some(description) = gist(&catalog.description(tool))
+            && text.len() + description.len() < room
+        {
             text.push_str(": ");
             text.push_str(description);
         }
@@ -69,8 +75,8 @@ fn normal(output: Value) -> Option<Value> {
     if output.is_null() {
         return Some(Value::string(""));
     }
-    if let Some(parts) = output.elements() {
-        return messages::input_parts(&parts).map(Into::into);
+    if output.is_array() {
+        return messages::input_parts(&output);
     }
     Some(Value::string(&String::from_utf8_lossy(&output.text())))
 }

@@ -7,7 +7,9 @@ use crate::policy::EncryptedReasoning;
 /// Clients send back nulls where there was nothing, and the secrets of other servers.
 pub(super) fn reasoning(item: &Value, encrypted: EncryptedReasoning) -> Edit {
     let [summary, content, secret] = item.members(["summary", "content", "encrypted_content"]);
-    let says = |parts: &Option<Value>| parts.as_ref().and_then(Value::elements).is_some_and(|parts| !parts.is_empty());
+    let says = |parts: &Option<Value>| {
+        parts.as_ref().and_then(Value::elements).is_some_and(|mut parts| parts.next().is_some())
+    };
     let keeps_secret = encrypted == EncryptedReasoning::Pass;
     let removes_secret = secret.as_ref().is_some_and(|secret| secret.is_null() || !keeps_secret);
     if removes_secret && !says(&summary) && !says(&content) {

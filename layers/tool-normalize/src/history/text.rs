@@ -28,6 +28,13 @@ impl ObjectText {
         self
     }
 
+    /// Adds a member of which `write` writes the JSON.
+    pub(super) fn with(mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        self.key(name);
+        write(&mut self.0);
+        self
+    }
+
     /// Adds a member that is JSON already, if it is there.
     pub(super) fn maybe(self, name: &'static str, value: Option<&Value>) -> Self {
         match value {
@@ -52,6 +59,7 @@ impl ObjectText {
 
     pub(super) fn finish(mut self) -> Value {
         self.0.push(b'}');
-        Value::from_text(self.0)
+        // Many of them stand beside each other.
+        Value::from_unique(self.0.into_boxed_slice())
     }
 }

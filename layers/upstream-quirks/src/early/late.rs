@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Limited};
 use tower_responses_core::{
     ApiError, BoxError, ResponseBody,
     json::{Array, Object, Value},
+    sse::Event,
 };
 
 use crate::{
@@ -121,7 +122,7 @@ fn as_events(response: Object) -> Bytes {
         event.set("type", ["response.", name].concat().as_str());
         event.set("response", response);
         event.set("sequence_number", number(sequence));
-        [b"event: response.", name.as_bytes(), b"\ndata: ", &event.text(), b"\n\n"].concat()
+        Event::new(event).into_text()
     };
     [event("created", created, 0), event(status, response, 1)].concat().into()
 }
@@ -134,7 +135,6 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 impl<F, B, E> Body for LateBody<F>
 where
     F: Future<Output = Result<Response<B>, E>> + Send,
-    E: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
@@ -155,10 +155,10 @@ where
                             this.state = State::Streaming(body);
                         }
                     }
-                    Err(error) => {
+                    // Any error: what it is only those who know the service inside could say.
+                    Err(_) => {
                         this.state = State::Done;
-                        let message = format!("the upstream did not answer: {}", error.into());
-                        return Poll::Ready(Some(Err(Failure::server(message).into())));
+                        return Poll::Ready(Some(Err(Failure::server("the upstream did not answer").into())));
                     }
                 },
                 State::Reading(head, text) => {

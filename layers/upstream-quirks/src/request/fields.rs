@@ -39,12 +39,11 @@ pub(super) fn correct(request: &mut Object, tally: &mut Tally) {
 
 fn correct_include(request: &mut Object, tally: &mut Tally) {
     let known = |value: &Value| value.as_str().is_some_and(|value| INCLUDE.contains(&&*value));
-    let Some(values) = request.get("include").and_then(Value::elements) else { return };
-    if values.iter().all(known) {
-        return;
-    }
-    tally.count(Fix::IncludeValues);
-    if let Some(include) = request.array_mut("include") {
-        include.map(|value| if known(value) { Edit::Keep } else { Edit::remove() });
+    let include = request
+        .get("include")
+        .and_then(|include| include.edit_elements(|value| if known(value) { Edit::Keep } else { Edit::remove() }));
+    if let Some(include) = include {
+        tally.count(Fix::IncludeValues);
+        request.set("include", include);
     }
 }

@@ -6,29 +6,29 @@ use crate::fix::{Fix, Tally};
 /// later ones stand as the user's: where they stand matters, and a template that knows one
 /// leading system message takes no other.
 pub(super) fn fold(request: &mut Object, tally: &mut Tally) {
-    let Some(items) = request.get("input").filter(|input| input.is_array()).and_then(Value::elements) else { return };
-    let leading = items.iter().map_while(system_text).collect::<Vec<_>>();
-    let instructions = request.get_str("instructions").map(|text| text.into_owned());
-    let texts: Vec<_> = instructions.into_iter().chain(leading.iter().cloned()).collect();
-    if !leading.is_empty() {
-        tally.count(Fix::FoldInstructions);
-        request.set("instructions", texts.join("\n\n").as_str());
-    }
-    let Some(input) = request.array_mut("input").filter(|_| items.iter().any(is_system)) else { return };
-    let mut at = 0;
+    let mut instructions = request.get_str("instructions").map(|text| text.into_owned());
+    let Some(input) = request.array_mut("input") else { return };
+    let (mut leading, mut leads) = (0, true);
     input.map(|item| {
-        at += 1;
-        if at <= leading.len() {
+        if leads && let Some(text) = system_text(item) {
+            leading += 1;
+            match &mut instructions {
+                Some(instructions) => instructions.extend(["\n\n", &text]),
+                None => instructions = Some(text),
+            }
             return Edit::remove();
         }
-        if is_system(item)
-            && let Some(item) = item.as_object_mut()
-        {
-            tally.count(Fix::FoldInstructions);
-            item.set("role", "user");
+        leads = false;
+        if !is_system(item) {
+            return Edit::Keep;
         }
-        Edit::Keep
+        tally.count(Fix::FoldInstructions);
+        item.with_members(&[("role", Some(&Value::string("user")))]).map_or(Edit::Keep, Edit::With)
     });
+    if leading > 0 {
+        tally.count(Fix::FoldInstructions);
+        request.set("instructions", instructions.unwrap_or_default().as_str());
+    }
 }
 
 fn is_system(item: &Value) -> bool {
@@ -46,6 +46,6 @@ fn system_text(item: &Value) -> Option<String> {
         return Some(text.into_owned());
     }
     let parts = content.elements()?;
-    let texts = parts.iter().map(|part| part.member_str("text").map(|text| text.into_owned()));
+    let texts = parts.map(|part| part.member_str("text").map(|text| text.into_owned()));
     Some(texts.collect::<Option<Vec<_>>>()?.join("\n"))
 }

@@ -1,4 +1,4 @@
-use tower_responses_core::json::{Edit, Object, Value};
+use tower_responses_core::json::{Edit, Elements, Object, Value};
 
 use super::empty_array;
 use crate::fix::{Fix, Tally};
@@ -31,15 +31,14 @@ pub(crate) fn complete_item(item: &mut Value, status: &str, tally: &mut Tally) {
             tally.count(Fix::ContentArrays);
         }
     } else if message && item.member("content").and_then(|content| content.elements()).is_some_and(lacks_arrays) {
-        let content = item.as_object_mut().and_then(|item| item.array_mut("content"));
-        for part in content.into_iter().flat_map(|content| content.iter_mut()) {
-            complete_part(part, tally);
+        if let Some(content) = item.as_object_mut().and_then(|item| item.array_mut("content")) {
+            content.for_each_mut(|_, part| complete_part(part, tally));
         }
     }
 }
 
-fn lacks_arrays(parts: Vec<Value>) -> bool {
-    parts.iter().any(|part| ARRAYS.iter().any(|name| lacks_array(part, name)))
+fn lacks_arrays(mut parts: Elements) -> bool {
+    parts.any(|part| ARRAYS.iter().any(|name| lacks_array(&part, name)))
 }
 
 const ARRAYS: [&str; 2] = ["annotations", "logprobs"];
@@ -72,7 +71,7 @@ pub(crate) fn mark_incomplete(response: &mut Object, tally: &mut Tally) {
         response.set("incomplete_details", details);
         tally.count(Fix::IncompleteStatus);
     }
-    let last = response.array_mut("output").and_then(|output| output.iter_mut().next_back());
+    let last = response.array_mut("output").and_then(|output| output.get_mut(output.len().checked_sub(1)?));
     let Some(item) = last.filter(|item| !is_call(item)) else { return };
     if !item.member_is("status", "incomplete")
         && let Some(item) = item.as_object_mut()
@@ -85,11 +84,9 @@ pub(crate) fn mark_incomplete(response: &mut Object, tally: &mut Tally) {
 /// Takes messages of nothing but white space away that stand next to a call.
 pub(crate) fn drop_whitespace(response: &mut Object, tally: &mut Tally) {
     let Some(output) = response.array_mut("output").filter(|output| output.len() > 1) else { return };
-    let next_to_call = |at: usize| {
-        let before = at.checked_sub(1).and_then(|at| output.get(at));
-        before.is_some_and(is_call) || output.get(at + 1).is_some_and(is_call)
-    };
-    let blank = |(at, item): (usize, &Value)| (is_blank_message(item) && next_to_call(at)).then_some(at);
+    let is_call_at = |at: usize| output.get(at).is_some_and(|item| is_call(&item));
+    let next_to_call = |at: usize| at.checked_sub(1).is_some_and(is_call_at) || is_call_at(at + 1);
+    let blank = |(at, item): (usize, Value)| (is_blank_message(&item) && next_to_call(at)).then_some(at);
     let dropped: Vec<usize> = output.iter().enumerate().filter_map(blank).collect();
     if dropped.is_empty() {
         return;
@@ -105,5 +102,8 @@ pub(crate) fn drop_whitespace(response: &mut Object, tally: &mut Tally) {
 fn is_blank_message(item: &Value) -> bool {
     let blank = |part: &Value| part.member_str("text").is_some_and(|text| text.trim().is_empty());
     item.member_is("type", "message")
-        && item.member("content").and_then(|content| content.elements()).is_some_and(|parts| parts.iter().all(blank))
+        && item
+            .member("content")
+            .and_then(|content| content.elements())
+            .is_some_and(|mut parts| parts.all(|part| blank(&part)))
 }

@@ -203,11 +203,8 @@ pub(crate) fn complete(response: &mut Object, status: &str, echo: &Echo, tally: 
         complete_tools(response, tally);
     }
     let ended = matches!(status, "completed" | "incomplete" | "failed");
-    if response.get("output").is_some_and(|output| output.is_array() && ended) {
-        let output = response.array_mut("output");
-        for item in output.into_iter().flat_map(|output| output.iter_mut()) {
-            complete_item(item, "completed", tally);
-        }
+    if ended && let Some(output) = response.array_mut("output") {
+        output.for_each_mut(|_, item| complete_item(item, "completed", tally));
     }
 }
 
@@ -221,11 +218,11 @@ fn complete_tools(response: &mut Object, tally: &mut Tally) {
     else {
         return;
     };
-    if !tools.iter().any(lacks) {
+    if !tools.clone().any(|tool| lacks(&tool)) {
         return;
     }
     tally.count(Fix::EchoedTools);
-    let completed = tools.into_iter().map(|tool| {
+    let completed = tools.map(|tool| {
         if !lacks(&tool) {
             return tool.value;
         }

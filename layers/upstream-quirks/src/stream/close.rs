@@ -232,7 +232,8 @@ impl Stream {
         let mut output = self.items.output();
         for cut in self.cut.take_cut(next) {
             let id = cut.member("id");
-            if let Some(item) = output.iter_mut().find(|item| item.member("id") == id) {
+            let at = output.iter().position(|item| item.member("id") == id);
+            if let Some(item) = at.and_then(|at| output.get_mut(at)) {
                 *item = cut;
             }
         }

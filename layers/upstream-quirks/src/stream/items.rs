@@ -8,12 +8,15 @@ use crate::shape;
 /// `response.failed` of our own say is cut short.
 const MAX_HELD: usize = 1 << 20;
 
+/// So many items are looked through for one before it is looked for where its index says.
+const LAST: usize = 8;
+
 /// The output items of one stream as far as they came. What is kept is copied: a slice would keep
 /// the chunk alive that it lies in.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     items: Vec<Item>,
-    /// How many are open, and one of them.
+    /// How many are open, and the one that is if there is but one.
     open: usize,
     current: usize,
     held: usize,
@@ -102,9 +105,19 @@ impl Items {
         self.items.last()
     }
 
-    /// Where the item with this index stands.
+    /// Where the item with this index stands: among the last, or where its index says, as nearly
+    /// always. Nothing is sought among all of them that is there.
     pub(super) fn position(&self, index: i64) -> Option<usize> {
-        self.items.iter().rposition(|item| item.index == index)
+        let is_it = |item: &Item| item.index == index;
+        let last = self.items.len().saturating_sub(LAST);
+        let among_last = self.items[last..].iter().rposition(is_it).map(|at| last + at);
+        let in_place = || usize::try_from(index).ok().filter(|at| self.items.get(*at).is_some_and(is_it));
+        among_last.or_else(in_place).or_else(|| self.items[..last].iter().rposition(is_it))
+    }
+
+    /// The item with this index.
+    pub(super) fn at_index(&self, index: usize) -> Option<&Item> {
+        self.items.get(self.position(i64::try_from(index).ok()?)?)
     }
 
     /// The one that is open, if there is but one.
@@ -147,7 +160,13 @@ impl Items {
             self.held -= std::mem::replace(&mut ended.text, text).len();
         }
         if was_open {
-            self.open -= 1;
+            self.has_closed();
+        }
+    }
+
+    fn has_closed(&mut self) {
+        self.open -= 1;
+        if self.open == 1 {
             self.current = self.items.iter().rposition(|item| item.state == ItemState::Open).unwrap_or(0);
         }
     }
@@ -157,8 +176,7 @@ impl Items {
         if let Some(item) = self.items.pop()
             && item.state == ItemState::Open
         {
-            self.open -= 1;
-            self.current = self.items.iter().rposition(|item| item.state == ItemState::Open).unwrap_or(0);
+            self.has_closed();
         }
     }
 

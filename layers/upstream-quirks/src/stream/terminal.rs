@@ -1,5 +1,10 @@
 //! The event that ends a response.
 
+use std::{
+    cell::LazyCell,
+    collections::{HashMap, HashSet},
+};
+
 use tower_responses_core::{
     json::{Object, Value},
     sse::{Event, EventFilter, Events},
@@ -81,8 +86,7 @@ impl Stream {
             } else if status == "incomplete" {
                 self.close_open(next);
             }
-            let empty =
-                response.get("output").is_none_or(|output| output.elements().is_none_or(|items| items.is_empty()));
+            let empty = response.get("output").and_then(Value::elements).is_none_or(|mut items| items.next().is_none());
             if empty && self.items.len() > 0 {
                 self.tally.count(Fix::MissingItemEvents);
                 response.set("output", self.items.output());
@@ -95,17 +99,22 @@ impl Stream {
 
     /// Sends what a complete response holds and the stream did not tell.
     fn send_missing(&mut self, response: &mut Object, next: &mut Events) {
-        let output = response.get("output").and_then(Value::elements).unwrap_or_default();
+        let output: Vec<_> = response.get("output").and_then(Value::elements).into_iter().flatten().collect();
         let told = self.items.len();
+        // The first of each id. Most streams have told all, and need none of this.
+        let places = LazyCell::new(|| {
+            let ids = output.iter().enumerate().rev();
+            ids.filter_map(|(at, item)| Some((item.member_str("id")?, at))).collect::<HashMap<_, _>>()
+        });
         for at in 0..told {
             let item = self.items.get(at);
             if item.state != ItemState::Open {
                 continue;
             }
             let (id, index, class) = (item.id.clone(), item.index, item.class);
-            let same = |item: &&Value| item.member_str("id").as_deref() == Some(&id);
             let there = usize::try_from(index).ok().and_then(|index| output.get(index));
-            let ended = output.iter().find(same).or(there).filter(|item| Class::of_item(item) == class);
+            let same = places.get(&*id).and_then(|at| output.get(*at));
+            let ended = same.or(there).filter(|item| Class::of_item(item) == class);
             match ended {
                 Some(item) => {
                     let mut item = item.clone();
@@ -116,12 +125,16 @@ impl Stream {
                 None => self.close_as_it_stands(at, next),
             }
         }
-        for item in output.into_iter().skip(told) {
-            if self.items.iter().any(|known| item.member_str("id").as_deref() == Some(&known.id)) {
+        let mut known = HashSet::new();
+        if output.len() > told {
+            known.extend(self.items.iter().map(|item| item.id.clone()));
+        }
+        for item in output.iter().skip(told) {
+            if item.member_str("id").is_some_and(|id| known.contains(&*id)) {
                 continue;
             }
-            let mut item = item;
-            self.identify(&mut item);
+            let mut item = item.clone();
+            known.insert(self.identify(&mut item));
             shape::complete_item(&mut item, "completed", &mut self.tally);
             let at = self.tell_item(&item, self.next_index(), next);
             self.send_done(at, item, next);
@@ -141,19 +154,19 @@ impl Stream {
     fn align_output(&mut self, response: &mut Object) {
         let Some(output) = response.array_mut("output") else { return };
         let ours = |at: usize, item: &Value| {
-            let known = self.items.iter().find(|known| usize::try_from(known.index) == Ok(at))?;
+            let known = self.items.at_index(at)?;
             let same = item.member_str("id").as_deref() == Some(&known.id);
             (!same && Class::of_item(item) == known.class).then(|| known.id.clone())
         };
         let mut changed = false;
-        for (at, item) in output.iter_mut().enumerate() {
+        output.for_each_mut(|at, item| {
             if let Some(id) = ours(at, item)
                 && let Some(item) = item.as_object_mut()
             {
                 item.set("id", id.as_str());
                 changed = true;
             }
-        }
+        });
         if changed {
             self.tally.count(Fix::ItemIds);
         }

@@ -119,6 +119,23 @@ fn at_index(event: &Json) -> usize {
     usize::try_from(event["output_index"].as_u64().unwrap()).unwrap()
 }
 
+/// However many items were told of and never done, what ends them takes time that is linear in them.
+#[tokio::test]
+async fn many_items_that_were_left_open_are_ended() {
+    const MANY: usize = 20_000;
+    let item = |at| format!(r#"{{"id":"msg_{at}","type":"message","role":"assistant","content":[]}}"#);
+    let event = |kind: &str, rest: String| format!("data: {{\"type\":\"response.{kind}\",{rest}}}\n\n");
+    let added = |at: usize| event("output_item.added", format!(r#""output_index":{at},"item":{}"#, item(at)));
+    let output: Vec<_> = (0..2 * MANY).map(item).collect();
+    let response = format!(r#""response":{{"id":"r","status":"completed","output":[{}]}}"#, output.join(","));
+    let text: String = (0..MANY).map(added).chain([event("completed", response)]).collect();
+    let start = std::time::Instant::now();
+    let body = ResponseBody::new(ScriptedBody::new().data(text)).with_filter(Box::new(stream(&quirks())), 64 << 20);
+    let text = body_text(body).await;
+    assert_eq!(text.matches("event: response.output_item.done\n").count(), 2 * MANY);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_is_filled() {
     let begun = Instant::now();

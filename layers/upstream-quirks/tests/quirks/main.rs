@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod cases;
+mod failing;
+mod lines;
 mod requests;
 mod reuse;
 mod rig;

@@ -1,9 +1,14 @@
 //! What clients ask for, and what the upstream is to see of it: it refuses what a real one refuses.
 
-use serde_json::{Value, json};
-use tower_responses_upstream_quirks::Fix;
+use std::sync::Arc;
 
-use crate::{rig::Seen, table::Case};
+use serde_json::{Value, json};
+use tower_responses_upstream_quirks::{Fix, Profile, UpstreamQuirksLayer};
+
+use crate::{
+    rig::{Reply, Seen, exchange, upstream},
+    table::Case,
+};
 
 fn any(request: &Value, flaw: impl Fn(&Value) -> bool) -> bool {
     request["input"].as_array().is_some_and(|input| input.iter().any(flaw))
@@ -91,4 +96,21 @@ pub(crate) fn all() -> Vec<Case> {
                 {"role": "developer", "content": "d"}]}),
         ),
     ]
+}
+
+/// vLLM takes `1` and `"true"` for true, and answers with a stream that nobody is prepared for.
+#[tokio::test]
+async fn whether_to_stream_is_said_by_a_boolean() {
+    let address = upstream(Arc::new(|_| Reply::fixture("vllm-text"))).await;
+    let layer = UpstreamQuirksLayer::new(Profile::Vllm);
+    for stream in [json!(1), json!("true"), json!({})] {
+        let seen = exchange(&layer, address, &json!({"input": "hi", "stream": stream})).await;
+        assert_eq!(seen.status, 400, "{stream}");
+        let error = &seen.json()["error"];
+        assert_eq!((&error["code"], &error["param"]), (&json!("invalid_type"), &json!("stream")));
+    }
+    for stream in [json!(false), Value::Null] {
+        let seen = exchange(&layer, address, &json!({"input": "hi", "stream": stream})).await;
+        assert_eq!(seen.status, 200, "{stream}");
+    }
 }

@@ -29,15 +29,27 @@ fn turn(conversation: &mut Conversation, frame: &Json, id: &str, output: &Json) 
 }
 
 #[test]
+fn what_is_stored_is_said_by_a_boolean() {
+    let mut conversation = Conversation::new(1 << 20);
+    for store in [json!(true), json!(false), Json::Null] {
+        assert!(conversation.begin(&mut create(&json!({"input": "x", "store": store}))).is_ok());
+    }
+    for store in [json!(0), json!("false"), json!([])] {
+        let error = conversation.begin(&mut create(&json!({"input": "x", "store": store}))).unwrap_err();
+        assert!(error.message().starts_with("Invalid type for 'store'"), "{error}");
+    }
+}
+
+#[test]
 fn every_kind_of_input_can_be_gone_on_from() {
     let message = json!({"type": "message", "role": "user", "content": "é"});
     for (first, second, whole) in [
-        (json!([1]), json!([2]), json!([1, {"o": 1}, 2])),
+        (json!([{"n": 1}]), json!([{"n": 2}]), json!([{"n": 1}, {"o": 1}, {"n": 2}])),
         (json!([]), json!([]), json!([{"o": 1}])),
-        (Json::Null, json!([2]), json!([{"o": 1}, 2])),
-        (json!("é"), json!([2]), json!([message, {"o": 1}, 2])),
-        (json!([1]), json!("é"), json!([1, {"o": 1}, message])),
-        (json!({"odd": 1}), json!([2]), json!([{"o": 1}, 2])),
+        (Json::Null, json!([{"n": 2}]), json!([{"o": 1}, {"n": 2}])),
+        (json!("é"), json!([{"n": 2}]), json!([message, {"o": 1}, {"n": 2}])),
+        (json!([{"n": 1}]), json!("é"), json!([{"n": 1}, {"o": 1}, message])),
+        (json!({"odd": 1}), json!([{"n": 2}]), json!([{"o": 1}, {"n": 2}])),
     ] {
         let mut conversation = Conversation::new(1 << 20);
         let inward = turn(&mut conversation, &json!({"input": first}), "r1", &json!([{"o": 1}]));
@@ -73,15 +85,15 @@ fn items_keep_their_bytes_through_the_state() {
 fn a_large_frame_is_not_kept_for_a_small_item() {
     let mut conversation = Conversation::new(10 << 20);
     let tools = "t".repeat(100_000);
-    turn(&mut conversation, &json!({"input": ["x".repeat(100)], "tools": [tools]}), "r1", &json!([]));
+    turn(&mut conversation, &json!({"input": [{"x": "x".repeat(100)}], "tools": [{"x": tools}]}), "r1", &json!([]));
     assert!((100_000..102_000).contains(&conversation.bytes()), "{}", conversation.bytes());
     let before = conversation.bytes();
-    let frame = json!({"input": ["x".repeat(100)], "tools": [tools], "previous_response_id": "r1"});
+    let frame = json!({"input": [{"x": "x".repeat(100)}], "tools": [{"x": tools}], "previous_response_id": "r1"});
     turn(&mut conversation, &frame, "r2", &json!([]));
     let added = conversation.bytes() - before;
     assert!(added < 1000, "the same tools are kept once: {added}");
     let before = conversation.bytes();
-    let frame = json!({"input": ["x".repeat(200_000)], "tools": [tools], "previous_response_id": "r1"});
+    let frame = json!({"input": [{"x": "x".repeat(200_000)}], "tools": [{"x": tools}], "previous_response_id": "r1"});
     turn(&mut conversation, &frame, "r3", &json!([]));
     let added = conversation.bytes() - before;
     assert!((300_000..303_000).contains(&added), "the frame is kept, and counted whole: {added}");
@@ -116,9 +128,9 @@ fn a_request_without_tools_has_those_of_the_one_before() {
 #[test]
 fn many_turns_grow_by_what_they_add() {
     let mut conversation = Conversation::new(10 << 20);
-    turn(&mut conversation, &json!({"input": ["x"]}), "r0", &json!([]));
+    turn(&mut conversation, &json!({"input": [{"x": 1}]}), "r0", &json!([]));
     for number in 1..=300 {
-        let frame = json!({"input": ["x".repeat(500)], "previous_response_id": format!("r{}", number - 1)});
+        let frame = json!({"input": [{"x": "x".repeat(500)}], "previous_response_id": format!("r{}", number - 1)});
         let inward = turn(&mut conversation, &frame, &format!("r{number}"), &json!(["y".repeat(500)]));
         assert_eq!(inward["input"].as_array().unwrap().len(), 2 * number);
     }
@@ -129,13 +141,13 @@ fn many_turns_grow_by_what_they_add() {
 fn over_the_limit_all_is_forgotten_and_the_last_id_is_known_to_be() {
     for (store, is_error) in [(json!(false), true), (json!(true), false), (Json::Null, false)] {
         let mut conversation = Conversation::new(2000);
-        turn(&mut conversation, &json!({"input": ["x"], "store": store}), "r1", &json!([]));
-        let frame = json!({"input": ["x".repeat(3000)], "previous_response_id": "r1", "store": store});
+        turn(&mut conversation, &json!({"input": [{"x": 1}], "store": store}), "r1", &json!([]));
+        let frame = json!({"input": [{"x": "x".repeat(3000)}], "previous_response_id": "r1", "store": store});
         turn(&mut conversation, &frame, "r2", &json!([]));
         assert_eq!(conversation.bytes(), 0);
         let again = conversation.begin(&mut create(&json!({"previous_response_id": "r2", "store": store})));
         assert_eq!(again.is_err(), is_error, "a store further in may have it: {store}");
-        turn(&mut conversation, &json!({"input": ["x"]}), "r3", &json!([]));
+        turn(&mut conversation, &json!({"input": [{"x": 1}]}), "r3", &json!([]));
         assert!(conversation.begin(&mut create(&json!({"previous_response_id": "r2"}))).is_ok(), "and anew");
     }
 }
@@ -218,6 +230,6 @@ fn what_a_store_has_is_left_to_it() {
         conversation.begin(&mut next).expect("begun");
         assert_eq!(next.request.has("previous_response_id"), stored);
         let items = next.request.get("input").and_then(Value::elements).expect("items");
-        assert_eq!(items.len(), if stored { 1 } else { 2 }, "stored: {stored}");
+        assert_eq!(items.count(), if stored { 1 } else { 2 }, "stored: {stored}");
     }
 }

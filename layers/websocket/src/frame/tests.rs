@@ -32,6 +32,7 @@ fn other_frames_are_refused_with_a_reason() {
         ("{}", "unknown_frame_type", "no type"),
         (r#"{"type":3}"#, "unknown_frame_type", "no type"),
         (r#"{"type":"response.cancel"}"#, "unknown_frame_type", "response.cancel"),
+        (r#"{"type":"response.create","generate":0}"#, "invalid_type", "generate"),
     ] {
         let error = parse(frame).unwrap_err();
         assert_eq!(error.status(), 400);

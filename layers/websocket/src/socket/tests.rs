@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 use crate::WebSocketLayer;
@@ -56,6 +56,96 @@ async fn frames_beyond_the_bound_are_not_read_but_pings_show_who_is_there() {
     let (left, begun) = tokio::join!(socket.attend(std::future::pending::<()>()), writer);
     assert_eq!((left, socket.queue.len()), (Err(Gone), 2));
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+/// Pings as fast as it is read, and reads nothing itself. Tells how many pings were taken.
+async fn ping(client: &mut WebSocketStream<DuplexStream>, pings: usize) -> usize {
+    for taken in 0..pings {
+        let ping = client.send(Message::Ping(Bytes::from_static(&[b'p'; 125])));
+        if !matches!(timeout(STALLED * 2, ping).await, Ok(Ok(()))) {
+            return taken;
+        }
+    }
+    pings
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_of_a_client_that_reads_nothing_are_held_up_and_end_its_connection() {
+    for idle in [true, false] {
+        let (mut socket, mut client) = pair(WebSocketLayer::new()).await;
+        let begun = tokio::time::Instant::now();
+        let serve = async {
+            let served = async {
+                if idle { socket.next().await.map(drop) } else { socket.attend(std::future::pending::<()>()).await }
+            };
+            let gone = timeout(STALLED * 10, served).await;
+            let elapsed = begun.elapsed();
+            drop(socket);
+            (gone, elapsed)
+        };
+        let ((gone, elapsed), taken) = tokio::join!(serve, ping(&mut client, 10_000));
+        assert_eq!(gone, Ok(Err(Gone)), "{taken} pings were taken");
+        assert!(elapsed >= STALLED && elapsed < STALLED * 2, "{elapsed:?}");
+        assert!(taken < 2 * MAX_ANSWERS, "{taken} pings were taken");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_may_ping_as_much_as_it_likes() {
+    let (mut socket, client) = pair(WebSocketLayer::new()).await;
+    let (mut sink, mut stream) = client.split();
+    let pings = 4 * MAX_ANSWERS;
+    let writer = async {
+        for _ in 0..pings {
+            sink.send(Message::Ping(Bytes::from_static(&[b'p'; 125]))).await.unwrap();
+        }
+        sink.send(Message::text("last")).await.unwrap();
+    };
+    let reader = async {
+        let mut pongs = 0;
+        while pongs < 2 * MAX_ANSWERS {
+            // As many stand in what is read at once.
+            tokio::time::sleep(STALLED / 16).await;
+            pongs += usize::from(stream.next().await.unwrap().unwrap().is_pong());
+        }
+        while timeout(STALLED, stream.next()).await.is_ok() {}
+    };
+    let serve = async {
+        let next = socket.next().await;
+        socket.flush().await.unwrap();
+        next
+    };
+    let (next, (), ()) = tokio::join!(serve, writer, async {
+        tokio::select! {
+            () = reader => {}
+            () = tokio::time::sleep(STALLED * 1000) => panic!("it does not go on"),
+        }
+    });
+    assert_eq!(next, Ok(Incoming::Text("last".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_not_waited_for_at_the_end() {
+    let (mut socket, _client) = pair(WebSocketLayer::new()).await;
+    socket.send("x".repeat(100_000).into()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(socket.send_last("bye".into()).await, Err(Gone));
+    socket.close(Close::Idle).await;
+    assert_eq!(begun.elapsed(), 2 * CLOSING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_on_and_on_after_the_end_is_cut_off() {
+    let (mut socket, mut client) = pair(WebSocketLayer::new()).await;
+    socket.ended = true;
+    let begun = tokio::time::Instant::now();
+    let trickle = async {
+        while client.get_mut().write_all(b"x").await.is_ok() {
+            tokio::time::sleep(CLOSING / 2).await;
+        }
+    };
+    tokio::join!(socket.close(Close::TooLarge), trickle);
+    assert!(begun.elapsed() <= DISCARDING + CLOSING, "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -27,7 +27,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest, protocol::frame::coding::CloseCode},
 };
 use tower::{Layer, Service, service_fn};
-use tower_responses_core::{RequestBody, ResponseBody};
+use tower_responses_core::{BoxError, RequestBody, ResponseBody};
 use tower_responses_testing::{sse, sse_response};
 use tower_responses_websocket::{Connections, WebSocketLayer};
 
@@ -81,7 +81,7 @@ where
 /// Serves with this service inside.
 pub async fn serve_with<S>(layer: WebSocketLayer, upstream: S, seen: Seen) -> Server
 where
-    S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>, Error: Into<BoxError>> + Clone + Send + 'static,
     S::Future: Send,
 {
     let connections = layer.connections();

@@ -18,7 +18,7 @@ use tower_responses_websocket::WebSocketLayer;
 #[tokio::test]
 async fn each_event_is_one_text_frame_as_it_stands_in_the_stream() {
     let text = ": hi\n\nevent: a\r\ndata: { \"type\" : \"a\", \"n\":1.0e+2,\"t\":\"é\"}\r\n\r\ndata: [DONE]\n\n\
-        data: {\"type\":\"b\",\ndata: \"x\":1}\n\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
+        data: {\"type\":\"b\",\ndata: \"x\":1}\n\ndata:\ndata:  {\"type\":\"c\"\ndata\ndata:}\n\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
     for size in [1, 7, 4096] {
         let answer =
             move |_: &Json, _: usize| sse_response(ResponseBody::new(ScriptedBody::new().chunks_of(text, size)));
@@ -28,6 +28,7 @@ async fn each_event_is_one_text_frame_as_it_stands_in_the_stream() {
         for expected in [
             "{ \"type\" : \"a\", \"n\":1.0e+2,\"t\":\"é\"}",
             "{\"type\":\"b\",\n\"x\":1}",
+            "\n {\"type\":\"c\"\n\n}",
             "{\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}",
         ] {
             assert_eq!(client.next().await.unwrap(), Message::text(expected), "in chunks of {size}");
@@ -101,6 +102,20 @@ async fn errors_of_http_become_error_frames_with_their_status() {
     }
     assert_eq!(client.ask(&ask).await["type"], "response.failed", "stays an event");
     assert_eq!(client.ask(&ask).await["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn an_error_of_the_service_inside_is_a_502_and_the_connection_stays() {
+    let fails = tower::service_fn(|_: http::Request<tower_responses_core::RequestBody>| async {
+        Err::<Response<ResponseBody>, _>(std::io::Error::other("secret"))
+    });
+    let server = serve_with(WebSocketLayer::new(), fails, Seen::default()).await;
+    let mut client = Client::new(&server).await;
+    for _ in 0..2 {
+        let answer = client.ask(&create(json!({"input": "x"}))).await;
+        assert_eq!(code(&answer), (502, "upstream_error"));
+        assert!(!answer.to_string().contains("secret"), "it is not for the client: {answer}");
+    }
 }
 
 #[tokio::test]

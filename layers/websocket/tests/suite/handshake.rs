@@ -79,6 +79,9 @@ async fn pages_of_other_origins_are_not_served() {
     }
     let own = format!("http://{}", server.address);
     assert!(Client::with(&server, &[("origin", &own)]).await.is_ok());
+    let server = serve(WebSocketLayer::new().allow_origins(["https://app.example"]), answers).await;
+    assert!(Client::with(&server, &[("origin", "https://app.example")]).await.is_ok());
+    assert!(Client::with(&server, &[("origin", "http://evil.example")]).await.is_err());
     let server = serve(WebSocketLayer::new().any_origin(), answers).await;
     assert!(Client::with(&server, &[("origin", "http://evil.example")]).await.is_ok());
 }

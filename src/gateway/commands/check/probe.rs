@@ -1,9 +1,11 @@
 //! The questions.
 
-use http::StatusCode;
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use super::{
+    refusal::Refusal,
     report::{Report, State},
     stream::Shape,
 };
@@ -16,10 +18,13 @@ use crate::{
 /// Few tokens: only the shape of an answer is of interest.
 const TOKENS: u32 = 32;
 
+/// How many of the listed models are named.
+const SHOWN: usize = 5;
+
 /// Asks everything, in order; without a reachable server or without responses there is nothing
 /// more to ask.
 pub(super) async fn all(server: &Server, model: Option<String>) -> Result<Report, BoxError> {
-    let mut probe = Probe { server, report: Report::new(server.url()) };
+    let mut probe = Probe { server, listed: Vec::new(), report: Report::new(server.url()) };
     if !probe.models(model).await? {
         return Ok(probe.report);
     }
@@ -35,6 +40,8 @@ pub(super) async fn all(server: &Server, model: Option<String>) -> Result<Report
 
 struct Probe<'a> {
     server: &'a Server,
+    /// The models that it lists.
+    listed: Vec<String>,
     report: Report,
 }
 
@@ -87,53 +94,60 @@ impl Probe<'_> {
     /// Whether there is somebody to ask.
     async fn models(&mut self, model: Option<String>) -> Result<bool, BoxError> {
         let answer = self.server.get("/v1/models").await?;
-        if answer.is_unreachable() {
+        if answer.unanswered.is_some() {
             self.report.reachable = false;
-            self.report.add("reachable", State::Broken, answer.reason(), "");
+            let why = answer.reason();
+            let hint = if why.contains("certificate") { "trusts whom --upstream-ca-file names" } else { "" };
+            self.report.add("reachable", State::Broken, why, hint);
             return Ok(false);
         }
         let found = format!("HTTP {} in {} ms", answer.status.as_u16(), answer.took.as_millis());
         self.report.add("reachable", State::Yes, found, "");
-        if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            let hint = "give it the upstream's key: --upstream-api-key-env";
-            self.report.add("model list", State::Broken, answer.reason(), hint);
+        let refusal = (!answer.status.is_success()).then(|| Refusal::of(&answer, None));
+        if let Some(refusal @ (Refusal::Key | Refusal::Moved)) = refusal {
+            self.refused("model list", &answer, refusal);
             return Ok(false);
         }
         let list = if answer.status.is_success() { UpstreamModels::parse(answer.body.clone()).ok() } else { None };
+        let readable = list.is_some();
         let list = list.unwrap_or_default();
-        let ids: Vec<_> = list.ids().collect();
-        self.report.model = model.or_else(|| ids.first().map(|id| (*id).to_owned()));
-        match ids.as_slice() {
-            [] if answer.status.is_success() => self.list(State::No, "it names no models".to_owned()),
-            [] => self.list(State::No, answer.reason()),
-            [one] => self.list(State::Yes, (*one).to_owned()),
-            [first, rest @ ..] => self.list(State::Yes, format!("{first} and {} more", rest.len())),
-        }
+        self.listed = list.ids().map(str::to_owned).collect();
+        self.list(&answer, readable, model.as_deref());
+        self.report.model = model.or_else(|| self.listed.first().cloned());
         let window = self.report.model.as_deref().and_then(|model| list.hints(model)?.context_window);
         self.report.context_length = window;
-        match window {
-            Some(tokens) => self.report.add(
-                "context length",
-                State::Yes,
-                format!("{tokens} tokens"),
-                "tells Codex, which compacts in time",
-            ),
-            None => self.report.add(
-                "context length",
-                State::No,
-                "not said",
-                "tells Codex what models.NAME.context_window says",
-            ),
-        }
+        let (state, found, gateway) = match window {
+            Some(tokens) => (State::Yes, format!("{tokens} tokens"), "tells Codex, which compacts in time"),
+            None => (State::No, "not said".to_owned(), "tells Codex what models.NAME.context_window says"),
+        };
+        self.report.add("context length", state, found, gateway);
         Ok(true)
     }
 
-    fn list(&mut self, state: State, found: String) {
-        let gateway = match state {
-            State::Yes => "serves it to OpenAI clients and Codex",
-            _ => "serves one of aliases and settings",
+    fn list(&mut self, answer: &Answer, readable: bool, model: Option<&str>) {
+        let (mut found, gateway) = match self.listed.as_slice() {
+            [] if readable => ("it names no models".to_owned(), "serves one of aliases and settings"),
+            [] => (answer.reason(), "serves one of aliases and settings"),
+            [one] => (one.clone(), "serves it to OpenAI clients and Codex"),
+            [first, rest @ ..] => (format!("{first} and {} more", rest.len()), "serves it to OpenAI clients and Codex"),
         };
+        if let Some(model) = model.filter(|model| !self.listed.is_empty() && !self.listed.iter().any(|id| id == model))
+        {
+            let _ = write!(found, ", not {model}");
+        }
+        let state = if self.listed.is_empty() { State::No } else { State::Yes };
         self.report.add("model list", state, found, gateway);
+    }
+
+    /// A row for what is in the way of everything else.
+    fn refused(&mut self, row: &'static str, answer: &Answer, refusal: Refusal) {
+        let mut hint = refusal.hint(self.server.has_key()).to_owned();
+        if refusal == Refusal::Model && !self.listed.is_empty() {
+            let more = if self.listed.len() > SHOWN { ", …" } else { "" };
+            let _ = write!(hint, ": {}{more}", self.listed[..self.listed.len().min(SHOWN)].join(", "));
+        }
+        self.report.stopped = refusal.stops();
+        self.report.add(row, State::Broken, answer.reason(), hint);
     }
 
     /// The id of a response, if there is such a thing.
@@ -145,35 +159,39 @@ impl Probe<'_> {
             self.report.add("responses", State::Yes, format!("{status} in {} ms", answer.took.as_millis()), "");
             return Ok(Some(body.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()));
         }
-        let missing = matches!(
-            answer.status,
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
-        );
-        if missing && self.chats().await? {
-            let found = "only Chat Completions: there is no /v1/responses";
-            self.report.add(
-                "responses",
-                State::Broken,
-                found,
-                "needs /v1/responses: a newer server, or LiteLLM between",
-            );
-        } else if answer.status.is_success() {
-            let found = shorten(&format!("no response object: {}", String::from_utf8_lossy(&answer.body)), 100);
-            self.report.add("responses", State::Broken, found, "");
-        } else {
-            self.report.add("responses", State::Broken, answer.reason(), "");
+        match Refusal::of(&answer, self.report.model.as_deref()) {
+            Refusal::Route => {
+                let found = match self.has_chat().await? {
+                    true => "only Chat Completions: there is no /v1/responses".to_owned(),
+                    false => format!("there is no /v1/responses: {}", answer.reason()),
+                };
+                let gateway = "needs /v1/responses: a newer server, or LiteLLM between";
+                self.report.add("responses", State::Broken, found, gateway);
+            }
+            Refusal::Model => self.refused("model", &answer, Refusal::Model),
+            Refusal::Other if answer.status.is_success() => {
+                let found = shorten(&format!("no response object: {}", String::from_utf8_lossy(&answer.body)), 100);
+                self.report.add("responses", State::Broken, found, "");
+            }
+            refusal => self.refused("responses", &answer, refusal),
         }
         Ok(None)
     }
 
-    async fn chats(&self) -> Result<bool, BoxError> {
+    /// Whether there is `/v1/chat/completions`, also where it does not like this question.
+    async fn has_chat(&self) -> Result<bool, BoxError> {
         let mut body =
             json!({"messages": [{"role": "user", "content": "Reply with the word ok."}], "max_tokens": TOKENS});
-        if let Some(model) = &self.report.model {
+        let model = self.report.model.as_deref();
+        if let Some(model) = model {
             body["model"] = json!(model);
         }
         let answer = self.server.post("/v1/chat/completions", &body).await?;
-        Ok(answer.status.is_success() && answer.json().is_some_and(|body| body.get("choices").is_some()))
+        if answer.status.is_success() {
+            return Ok(answer.json().is_some_and(|body| body.get("choices").is_some()));
+        }
+        let refusal = Refusal::of(&answer, model);
+        Ok(refusal == Refusal::Model || refusal == Refusal::Other && answer.status.is_client_error())
     }
 
     async fn messages(&mut self) -> Result<(), BoxError> {

@@ -1,6 +1,6 @@
 //! What was found, as a table and as JSON.
 
-use std::{fmt, process::ExitCode};
+use std::{borrow::Cow, fmt, process::ExitCode};
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ pub(super) struct Check {
     /// What the upstream did.
     pub(super) found: String,
     /// What the gateway does about it; empty if there is nothing to do.
-    pub(super) gateway: &'static str,
+    pub(super) gateway: Cow<'static, str>,
 }
 
 /// All rows.
@@ -49,15 +49,23 @@ pub(super) struct Report {
     pub(super) reachable: bool,
     pub(super) context_length: Option<u32>,
     pub(super) checks: Vec<Check>,
+    /// Why nothing more was asked, where that does not say that the upstream is of no use.
+    pub(super) stopped: Option<&'static str>,
 }
 
 impl Report {
     pub(super) fn new(upstream: String) -> Self {
-        Self { upstream, model: None, reachable: true, context_length: None, checks: Vec::new() }
+        Self { upstream, model: None, reachable: true, context_length: None, checks: Vec::new(), stopped: None }
     }
 
-    pub(super) fn add(&mut self, name: &'static str, state: State, found: impl Into<String>, gateway: &'static str) {
-        self.checks.push(Check { name, state, found: found.into(), gateway });
+    pub(super) fn add(
+        &mut self,
+        name: &'static str,
+        state: State,
+        found: impl Into<String>,
+        gateway: impl Into<Cow<'static, str>>,
+    ) {
+        self.checks.push(Check { name, state, found: found.into(), gateway: gateway.into() });
     }
 
     fn broken(&self) -> Vec<&'static str> {
@@ -78,7 +86,7 @@ impl Report {
                 "name": check.name,
                 "state": check.state.name().to_lowercase().replace('?', "unknown"),
                 "found": check.found,
-                "gateway": (!check.gateway.is_empty()).then_some(check.gateway),
+                "gateway": (!check.gateway.is_empty()).then_some(&check.gateway),
             })
         };
         json!({
@@ -93,7 +101,12 @@ impl Report {
 
     fn verdict(&self) -> String {
         if !self.reachable {
-            return "It cannot be reached.".to_owned();
+            // In the table it may have been cut.
+            let why = self.checks.iter().find(|check| check.state == State::Broken).map_or("", |check| &check.found);
+            return format!("It cannot be reached: {why}.");
+        }
+        if let Some(why) = self.stopped {
+            return format!("Not checked to its end: {why}.");
         }
         match self.broken().as_slice() {
             [] => "Usable through the gateway.".to_owned(),

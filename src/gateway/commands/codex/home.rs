@@ -79,20 +79,38 @@ impl Home {
     /// # Errors
     /// Where that fails, and where another's configuration stands there: it is not replaced.
     pub(super) fn write(&self, folder: &Path) -> io::Result<Written> {
-        let in_folder = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
-        fs::create_dir_all(folder).map_err(in_folder)?;
-        let folder = fs::canonicalize(folder).map_err(in_folder)?;
-        let (config, catalog) = (folder.join(CONFIG), folder.join(CATALOG));
-        if !is_ours(&config)? {
+        let folder = make(folder)?;
+        let config = folder.join(CONFIG);
+        if !is_ours(&config).map_err(|error| at(&config, &error))? {
             let message =
                 format!("{} was not written by this program: choose another folder with --out", config.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        fs::write(&catalog, &self.catalog)?;
+        let catalog = self.write_catalog(&folder)?;
         let updates = "check_for_update_on_startup = false\n";
-        fs::write(&config, format!("{MARK}\n{updates}{}{OWN_HOME}", self.config(&catalog)))?;
+        let text = format!("{MARK}\n{updates}{}{OWN_HOME}", self.config(&catalog));
+        fs::write(&config, text).map_err(|error| at(&config, &error))?;
         Ok(Written { folder, config, catalog })
     }
+
+    /// Writes the catalog into `folder`, which is made if it is not there. Says where it is.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub(super) fn write_catalog(&self, folder: &Path) -> io::Result<PathBuf> {
+        let catalog = make(folder)?.join(CATALOG);
+        fs::write(&catalog, &self.catalog).map_err(|error| at(&catalog, &error))?;
+        Ok(catalog)
+    }
+}
+
+/// Makes the folder, and says where it is for whoever works elsewhere.
+fn make(folder: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder).and_then(|()| fs::canonicalize(folder)).map_err(|error| at(folder, &error))
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 const MARK: &str = "# Written by `tower-responses codex`, which replaces this file.";

@@ -45,6 +45,16 @@ fn objects_leave_as_they_came_but_for_what_is_restored() {
     assert_eq!(restored(text), expected);
 }
 
+/// Models write their arguments on several lines too, and those of a search leave as JSON.
+#[test]
+fn line_ends_in_arguments_that_become_json_do_not_reach_the_wire() {
+    let events = call_events("tool_search", &["{\n  \"query\": \"a\",\r\n", "  \"limit\": 1\n}"]);
+    let read = read_events(&run_text(&map(), &sse(&number(&events)), MAX));
+    let last: Json = serde_json::from_str(&read.last().unwrap().1).unwrap();
+    assert_eq!(last["response"]["output"][0]["arguments"], json!({"query": "a", "limit": 1}));
+    assert!(read.iter().all(|(_, data)| serde_json::from_str::<Json>(data).is_ok()), "{read:?}");
+}
+
 /// A call, cut into deltas.
 fn any_call() -> impl Strategy<Value = Vec<Json>> {
     let name = prop::sample::select(vec!["shell", "mcp__fs__read", "apply_patch", "js__exec", "tool_search", "other"]);
@@ -79,6 +89,22 @@ proptest! {
         for (number, event) in parse_sse(&out).iter().enumerate() {
             prop_assert_eq!(&event["sequence_number"], &json!(number));
         }
+    }
+
+    #[test]
+    fn a_call_on_several_lines_is_restored_as_one_on_one_line_is(
+        events in any_call(), end in prop::sample::select(vec!["\n", "\r\n", "\r"]), chunk in 1..40usize,
+    ) {
+        let events = number(&events);
+        let lines = |event: &Json| {
+            let pretty = serde_json::to_string_pretty(event).unwrap();
+            pretty.lines().map(|line| format!("data: {line}{end}")).collect::<String>() + end
+        };
+        let spelled: String = events.iter().map(lines).collect();
+        let out = run_text(&map(), &spelled, MAX);
+        prop_assert_eq!(&run_text(&map(), &spelled, chunk), &out);
+        let read = read_events(&out).iter().map(|(_, data)| serde_json::from_str(data).unwrap()).collect::<Vec<Json>>();
+        prop_assert_eq!(read, parse_sse(&run_text(&map(), &sse(&events), MAX)), "{}", out);
     }
 
     #[test]

