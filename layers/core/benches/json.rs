@@ -92,7 +92,7 @@ fn tool_map(names: &[String]) -> ToolMap {
     let mut builder = ToolMap::builder();
     for name in names {
         let own = name.trim_start_matches("mcp__server__");
-        builder.tool(name, ClientTool::new(ToolKind::Function, Some("mcp__server"), own));
+        builder.tool(name.as_str(), ClientTool::new(ToolKind::Function, Some("mcp__server"), own));
     }
     builder.alternates_by(|_, tool, also| also(&format!("server.{}", tool.name())));
     builder.build()

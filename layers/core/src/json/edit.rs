@@ -38,7 +38,7 @@ impl Kept {
     }
 }
 
-/// What [`Array::map`] does with an element.
+/// What [`Array::map`](super::Array::map) does with an element.
 #[derive(Debug)]
 pub enum Edit {
     /// It stays, with what was changed inside it.

@@ -108,7 +108,7 @@ impl Value {
         }
     }
 
-    /// The object with these members changed, as [`Object::set`] does it, or removed where there is
+    /// The object with these members changed, as [`Object::set`](super::Object::set) does it, or removed where there is
     /// no value; written in one pass. `None` if this is no object.
     ///
     /// ```

@@ -83,8 +83,7 @@ fn every_way_down_has_an_end() {
         if open == "[" {
             continue;
         }
-        let is_known =
-            |levels: usize| all_known(&mut Value::from_text(nested(r#"{"type":"string"}"#, levels)), DEEPEST);
+        let is_known = |levels: usize| all_known(&Value::from_text(nested(r#"{"type":"string"}"#, levels)), DEEPEST);
         assert!(is_known(DEEPEST - 1), "{open}");
         assert!(!is_known(DEEPEST), "{open}");
     }

@@ -30,10 +30,11 @@ pub(crate) fn complete_item(item: &mut Value, status: &str, tally: &mut Tally) {
             item.set("summary", empty_array());
             tally.count(Fix::ContentArrays);
         }
-    } else if message && item.member("content").and_then(|content| content.elements()).is_some_and(lacks_arrays) {
-        if let Some(content) = item.as_object_mut().and_then(|item| item.array_mut("content")) {
-            content.for_each_mut(|_, part| complete_part(part, tally));
-        }
+    } else if message
+        && item.member("content").and_then(|content| content.elements()).is_some_and(lacks_arrays)
+        && let Some(content) = item.as_object_mut().and_then(|item| item.array_mut("content"))
+    {
+        content.for_each_mut(|_, part| complete_part(part, tally));
     }
 }
 

@@ -50,38 +50,42 @@ def create(**more):
     return json.dumps({"type": "response.create", "model": "m", "store": False, **more}, ensure_ascii=False)
 
 
+def said(text):
+    return {"type": "message", "role": "user", "content": text}
+
+
 async def checks(url):
     # The library offers permessage-deflate, and sends pings of its own.
     async with websockets.connect(url, ping_interval=0.05, max_size=None) as ws:
-        await ws.send(create(generate=False, input=["a"]))
+        await ws.send(create(generate=False, input=[said("a")]))
         prewarmed = (await answer(ws))[-1]["response"]["id"]
         assert not SEEN
-        await ws.send(create(previous_response_id=prewarmed, input=["b"]))
+        await ws.send(create(previous_response_id=prewarmed, input=[said("b")]))
         events = await answer(ws)
         assert [e["type"] for e in events] == ["response.created", "response.output_item.done", "response.completed"], events
-        await ws.send(create(previous_response_id="r1", input=["c"]))
+        await ws.send(create(previous_response_id="r1", input=[said("c")]))
         await answer(ws)
-        assert SEEN[1]["input"][:2] == ["a", "b"] and SEEN[1]["input"][3] == "c", SEEN[1]
+        assert SEEN[1]["input"][:2] == [said("a"), said("b")] and SEEN[1]["input"][3] == said("c"), SEEN[1]
         assert SEEN[1]["input"][2]["content"][0]["text"] == "answer 1 é"
         for n in range(20):
-            await ws.send(create(input=[n]))
+            await ws.send(create(input=[said(str(n))]))
         for n in range(20):
             assert (await answer(ws))[-1]["response"]["id"] == f"r{n + 3}"
         await ws.send(b"binary")
         assert (await answer(ws))[-1]["status"] == 400
         # In fragments.
-        text = create(input=["é" * 1000])
+        text = create(input=[said("é" * 1000)])
         await ws.send(text[k:k + 7] for k in range(0, len(text), 7))
         await answer(ws)
-        assert SEEN[-1]["input"] == ["é" * 1000]
-        await ws.send(create(input=["x" * 20_000_000]))
+        assert SEEN[-1]["input"] == [said("é" * 1000)]
+        await ws.send(create(input=[said("x" * 20_000_000)]))
         await answer(ws)
-        assert len(SEEN[-1]["input"][0]) == 20_000_000
+        assert len(SEEN[-1]["input"][0]["content"]) == 20_000_000
         await asyncio.wait_for(await ws.ping(), 5)
     assert ws.close_code == 1000, ws.close_code
 
     async with websockets.connect(url) as ws:
-        await ws.send(create(input=["x" * 70_000_000]))
+        await ws.send(create(input=[said("x" * 70_000_000)]))
         assert (await answer(ws))[-1]["status"] == 413
         try:
             await asyncio.wait_for(ws.recv(), 10)
